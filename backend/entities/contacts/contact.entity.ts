@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import { defineEntity } from '../../kernel/entity/define.ts'
+import {
+  choice,
+  customFields,
+  date,
+  email,
+  flag,
+  integer,
+  json,
+  list,
+  phone,
+  ref,
+  tags,
+  text,
+  textSchema,
+  time,
+} from '../../kernel/entity/fields.ts'
+import { address } from '../../kernel/entity/address.ts'
+import { locale, timezone } from '../../kernel/entity/places.ts'
+
+/** A person whom the team knows. */
+export const contact = defineEntity({
+  type: 'contact',
+  path: 'contacts',
+  fields: {
+    firstName: text({ sort: true, searched: 'A' }),
+    lastName: text({ sort: true, searched: 'A' }),
+    name: text({ readOnly: true, sort: true, default: '', describe: 'First and last name, else the email address' }),
+    lastContactedAt: time({ readOnly: true, sort: true }),
+    email: email({ sort: true, searched: 'B' }),
+    emails: list('email', { searched: 'C' }),
+    phone: phone({ searched: 'B' }),
+    phones: list('phone', { searched: 'C' }),
+    companyId: ref('company', { include: 'company' }),
+    jobTitle: text({ searched: 'C' }),
+    stage: choice(['prospect', 'contact', 'customer', 'former'], { default: 'prospect' }),
+    leadScore: integer({ min: 0, max: 1_000_000, sort: true }),
+    ownerId: ref('user', { include: 'owner' }),
+    source: text({ max: 100 }),
+    address: address(),
+    birthday: date({ sort: true }),
+    timezone: timezone(),
+    locale: locale(),
+    consent: json(
+      z.strictObject({
+        email: z.boolean().optional(),
+        sms: z.boolean().optional(),
+        whatsapp: z.boolean().optional(),
+        phone: z.boolean().optional(),
+        givenAt: z.iso.datetime({ offset: true }).optional(),
+        source: textSchema(255).optional(),
+      }),
+    ),
+    doNotContact: flag(),
+    tags: tags(),
+    customFields: customFields(),
+  },
+  requireOneOf: ['firstName', 'lastName', 'email'],
+  title: (record) => String(record.name ?? ''),
+  subtitle: 'companyId',
+  heldBy: ['ownerId'],
+  verbs: [
+    { verb: 'assigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is not null' },
+    { verb: 'unassigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is null' },
+  ],
+  searchable: true,
+  example: {
+    firstName: 'Ada',
+    lastName: 'Lovelace',
+    email: 'ada@example.com',
+    stage: 'prospect',
+    jobTitle: 'Analyst',
+    tags: ['vip'],
+  },
+})

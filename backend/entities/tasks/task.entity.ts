@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { defineEntity } from '../../kernel/entity/define.ts'
+import {
+  choice,
+  customFields,
+  json,
+  longText,
+  ref,
+  refs,
+  related,
+  tags,
+  text,
+  textSchema,
+  time,
+} from '../../kernel/entity/fields.ts'
+
+const checklistItem = z.strictObject({
+  id: z.string().trim().min(1).max(64).optional(),
+  text: textSchema(500).refine((value) => value.length > 0, { message: 'must not be empty' }),
+  done: z.boolean().default(false),
+})
+
+/** Something to do, for one or several people, about any record. */
+export const task = defineEntity({
+  type: 'task',
+  path: 'tasks',
+  fields: {
+    title: text({ required: true, sort: true, searched: 'A' }),
+    description: longText({ searched: 'C' }),
+    status: choice(['open', 'in_progress', 'completed', 'cancelled'], { default: 'open' }),
+    priority: choice(['low', 'normal', 'high', 'urgent'], { default: 'normal' }),
+    startAt: time({ sort: true }),
+    dueAt: time({ sort: true }),
+    remindAt: time({ filter: ['isNull'] }),
+    assigneeIds: refs('user', { include: 'assignees' }),
+    parentId: ref('task', { include: 'parent' }),
+    checklist: json(z.array(checklistItem).max(200), { default: [] }),
+    related: related(['contact', 'company', 'deal', 'task', 'note']),
+    completedAt: time({ readOnly: true, sort: true }),
+    tags: tags(),
+    customFields: customFields(),
+  },
+  title: (record) => String(record.title ?? ''),
+  heldBy: ['assigneeIds'],
+  verbs: [
+    { verb: 'completed', when: "n.status = 'completed' and o.status <> 'completed'" },
+    { verb: 'reopened', when: "n.status in ('open', 'in_progress') and o.status in ('completed', 'cancelled')" },
+    { verb: 'assigned', when: 'n.assignee_ids <> o.assignee_ids and not (n.assignee_ids <@ o.assignee_ids)' },
+    { verb: 'unassigned', when: 'n.assignee_ids <> o.assignee_ids' },
+  ],
+  searchable: true,
+  example: { title: 'Send the offer', dueAt: '2026-12-01T09:00:00.000Z', priority: 'high' },
+})

@@ -1,0 +1,26 @@
+import type { Rights } from './rights.ts'
+
+/** Who acts: a person, a key, or the system itself. `id` is null only for the system. */
+export interface Actor {
+  readonly id: string | null
+  readonly type: 'user' | 'api_key' | 'service' | 'import' | 'job' | 'system'
+  readonly name: string
+}
+
+/** The two lanes of the event log: what people do, and what imports and bulk calls do. */
+export type Lane = 'live' | 'bulk'
+
+/** For whom and why something is done. It comes first in every call and carries the tenant. */
+export interface Ctx {
+  readonly tenantId: string
+  readonly actor: Actor
+  readonly rights: Rights
+  readonly sessionId: string | null
+  /** Taken over from the caller or made; on every log line and event that the request causes. */
+  readonly requestId: string
+  /** Made by us, one for each request, bulk call, import or job. UUIDv7. */
+  readonly operationId: string
+  readonly ip: string | null
+  readonly userAgent: string | null
+  readonly lane: Lane
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import { type Field, text, time } from './fields.ts'
+
+/** A sentence of the change that the write itself recognises, in order of precedence. SQL over `o` (before) and `n` (after). */
+export interface Verb {
+  readonly verb: string
+  readonly when: string
+}
+
+export interface EntityDefinition {
+  /** Singular: in sockets, search, timeline and references. */
+  readonly type: string
+  /** Plural: the REST path, and the table unless `table` says otherwise. */
+  readonly path: string
+  readonly table?: string
+  readonly fields: Readonly<Record<string, Field>>
+  /** What is it called? The one answer for timeline, notifications and search; from the record as the API shows it. */
+  title(record: Readonly<Record<string, unknown>>): string
+  /** Member that points at the record whose title is the subtitle in search (`companyId`). */
+  readonly subtitle?: string
+  /** Members of users who hold the record, for the scope `own`; without any, who created it does. */
+  readonly heldBy?: readonly string[]
+  readonly verbs?: readonly Verb[]
+  /** Members of which at least one must be given on create. */
+  readonly requireOneOf?: readonly string[]
+  /** Whether it stands in the search. */
+  readonly searchable?: boolean
+  /** Sockets, timeline: whether people may follow it. All CRM records are. */
+  readonly example: Readonly<Record<string, unknown>>
+}
+
+/** A noun with everything worked out: the engine's only view of it. */
+export interface Entity extends EntityDefinition {
+  readonly table: string
+  /** The common members first, then the noun's own. */
+  readonly all: Readonly<Record<string, Field>>
+  readonly createSchema: z.ZodType<Record<string, unknown>>
+  readonly patchSchema: z.ZodType<Record<string, unknown>>
+  readonly recordSchema: z.ZodType
+}
+
+/** Declares a noun. REST, validation, OpenAPI, events, diffs, search documents and bulk follow from it. */
+export function defineEntity(definition: EntityDefinition): Entity {
+  const table = definition.table ?? definition.path
+  const all: Record<string, Field> = { ...common, ...definition.fields, ...lifecycle }
+  for (const [name, field] of Object.entries(all)) {
+    if (field.default === null) throw new Error(`${definition.type}.${name}: a default of null is no default`)
+  }
+  return {
+    ...definition,
+    table,
+    all,
+    createSchema: requestSchema(definition, all, false),
+    patchSchema: requestSchema(definition, all, true),
+    recordSchema: recordSchema(definition, all),
+  }
+}
+
+/** The column in which a member lives. */
+export const columnOf = (name: string, field: Field): string =>
+  field.column ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+const common: Readonly<Record<string, Field>> = {
+  id: { kind: 'id', schema: z.guid(), type: 'uuid', readOnly: true },
+  createdAt: time({ readOnly: true, sort: true, filter: ['eq', 'gt', 'gte', 'lt', 'lte'] }),
+  updatedAt: time({ readOnly: true, sort: true, filter: ['eq', 'gt', 'gte', 'lt', 'lte'] }),
+  createdById: { kind: 'ref', schema: z.guid(), type: 'uuid', readOnly: true, ref: 'user', include: 'createdBy', filter: ['eq', 'in'] },
+  version: { kind: 'number', schema: z.int(), type: 'integer', readOnly: true },
+  externalId: text({ filter: ['eq', 'in', 'isNull'], describe: 'Your own key for it; unique per resource' }),
+}
+
+const lifecycle: Readonly<Record<string, Field>> = {
+  archivedAt: time({ readOnly: true, filter: ['isNull'] }),
+}
+
+function requestSchema(
+  definition: EntityDefinition,
+  all: Readonly<Record<string, Field>>,
+  patch: boolean,
+): z.ZodType<Record<string, unknown>> {
+  const shape: Record<string, z.ZodType> = {}
+  for (const [name, field] of Object.entries(all)) {
+    if (field.readOnly || (patch && field.fixed)) {
+      if (patch) shape[name] = z.unknown().optional()
+      continue
+    }
+    const nullable = neverNull(field) ? field.schema : field.schema.nullable()
+    shape[name] = field.required && !patch ? field.schema : nullable.optional()
+  }
+  const object = z.strictObject(shape)
+  const oneOf = definition.requireOneOf
+  if (!oneOf || patch) return object
+  return object.refine((value) => oneOf.some((name) => value[name] !== undefined && value[name] !== null), {
+    message: `one of ${oneOf.join(', ')} is required`,
+    path: [oneOf[0] ?? ''],
+  })
+}
+
+function recordSchema(definition: EntityDefinition, all: Readonly<Record<string, Field>>): z.ZodType {
+  const shape: Record<string, z.ZodType> = {}
+  for (const [name, field] of Object.entries(all)) {
+    const value = field.kind === 'customFields' ? z.record(z.string(), z.unknown()) : outputOf(field)
+    shape[name] = neverNull(field) || always.has(name) ? value : value.nullable()
+  }
+  const id = definition.type.replace(/(^|_)(\w)/g, (_all, _dash, letter: string) => letter.toUpperCase())
+  return z.object(shape).meta({ id, example: definition.example })
+}
+
+const neverNull = (field: Field): boolean =>
+  field.required === true || field.neverNull === true || field.default !== undefined
+
+const always = new Set(['id', 'createdAt', 'updatedAt', 'version'])
+
+function outputOf(field: Field): z.ZodType {
+  if (field.kind === 'ref' || field.kind === 'id') return z.uuid()
+  if (field.kind === 'refs') return z.array(z.uuid())
+  if (field.kind === 'tags' || field.kind === 'emails' || field.kind === 'phones') return z.array(z.string())
+  if (field.kind === 'related') return z.array(z.object({ type: z.string(), id: z.uuid() }))
+  if (field.kind === 'time') return z.iso.datetime({ precision: 3 })
+  return field.schema
+}

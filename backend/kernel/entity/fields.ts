@@ -1,0 +1,352 @@
+import { z } from 'zod'
+import type { Sql } from 'sql-template-tag'
+
+export type Operator = 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte' | 'in' | 'nin' | 'contains' | 'startsWith' | 'isNull'
+
+/** What a kind of field knows: its schema, its column, how it prints, which filters it takes. */
+export interface Field<T = unknown> {
+  readonly kind: string
+  /** The schema of a value in a request; `null` clears unless `required`. */
+  readonly schema: z.ZodType<T>
+  /** The PostgreSQL type that a parameter is cast to. */
+  readonly type: string
+  /** The column; snake case of the member's name when absent. */
+  readonly column?: string
+  /** SQL that prints the column's value as a JSON value; the column itself when absent. */
+  readonly print?: (column: string) => string
+  /** A parameter's value as the driver sends it. */
+  readonly bind?: (value: T) => unknown
+  readonly required?: boolean
+  /** Never null in the database: absent on create takes this, `null` in a request is 400. */
+  readonly default?: T
+  /** Worked out by us; may be sent back unchanged. */
+  readonly readOnly?: boolean
+  /** Never null in the database, though absent on create: a trigger or the column's default says what it is. */
+  readonly neverNull?: boolean
+  /** Writable on create only; afterwards it may be sent back unchanged. */
+  readonly fixed?: boolean
+  readonly describe?: string
+  readonly filter?: readonly Operator[]
+  /** Offered as a sort; an index `(tenant_id, column, id)` on live records serves it. */
+  readonly sort?: boolean
+  /** The column that filters and sorts use, where it is not the field's own (money: its units). */
+  readonly sortColumn?: string
+  readonly sortType?: string
+  /** A value of a filter, as the driver sends it. */
+  readonly parseFilter?: (text: string) => unknown
+  /** The noun it refers to; one id, or several with `many`. */
+  readonly ref?: string
+  readonly many?: boolean
+  /** The name of the included record (`companyId` → `company`). */
+  readonly include?: string
+  /** `tags`, `links` and `custom`: also kept in a narrow side table, which filters use. */
+  readonly side?: 'tags' | 'links' | 'custom'
+  /** Weight in the search document: A is the title's. */
+  readonly searched?: 'A' | 'B' | 'C' | 'D'
+  /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
+  readonly expression?: string
+  readonly example?: unknown
+  readonly reference?: Sql
+}
+
+type Options<T> = Partial<Omit<Field<T>, 'schema' | 'type' | 'kind'>>
+
+const exact: readonly Operator[] = ['eq', 'ne', 'in', 'nin', 'isNull']
+const ranged: readonly Operator[] = [...exact, 'gt', 'gte', 'lt', 'lte']
+const textual: readonly Operator[] = [...exact, 'contains', 'startsWith']
+
+/** Text as sent except white space around it. A NUL character, which Postgres cannot hold, is refused. */
+export const textSchema = (max: number): z.ZodType<string> =>
+  z
+    .string()
+    .trim()
+    .max(max)
+    .refine((value) => !value.includes('\0'), { message: 'must not contain a NUL character' })
+    .refine((value) => value.isWellFormed(), { message: 'must be well-formed Unicode' })
+
+const nonEmpty = (max: number): z.ZodType<string> =>
+  textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty; send null to clear it' })
+
+/** A line of text. */
+export const text = (options: Options<string> & { max?: number } = {}): Field<string> => ({
+  kind: 'text',
+  schema: nonEmpty(options.max ?? 255),
+  type: 'text',
+  filter: textual,
+  ...options,
+})
+
+/** Text of any length that is neither filtered nor sorted (a body, a description). */
+export const longText = (options: Options<string> & { max?: number } = {}): Field<string> => ({
+  kind: 'longText',
+  schema: nonEmpty(options.max ?? 100_000),
+  type: 'text',
+  filter: ['isNull'],
+  ...options,
+})
+
+const emailSchema = nonEmpty(320).refine((value) => /^[^\s@"(),:;<>[\]\\]+@[^\s@"(),:;<>[\]\\.]+(\.[^\s@"(),:;<>[\]\\.]+)+$/u.test(value), {
+  message: 'must be an email address',
+})
+
+/** An email address, kept as sent. */
+export const email = (options: Options<string> = {}): Field<string> => ({
+  kind: 'email',
+  schema: emailSchema,
+  type: 'text',
+  filter: textual,
+  example: 'ada@example.com',
+  ...options,
+})
+
+/** A phone number, kept as sent. */
+export const phone = (options: Options<string> = {}): Field<string> => ({
+  kind: 'phone',
+  schema: nonEmpty(50),
+  type: 'text',
+  filter: textual,
+  example: '+44 20 7946 0958',
+  ...options,
+})
+
+/** An absolute http or https address. */
+export const url = (options: Options<string> = {}): Field<string> => ({
+  kind: 'url',
+  schema: nonEmpty(2048).refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), {
+    message: 'must be an http or https URL',
+  }),
+  type: 'text',
+  filter: textual,
+  ...options,
+})
+
+/** Several short texts. */
+export const list = (item: 'email' | 'phone', options: Options<string[]> = {}): Field<string[]> => ({
+  kind: `${item}s`,
+  schema: z.array(item === 'email' ? emailSchema : nonEmpty(50)).max(20),
+  type: 'text[]',
+  default: [],
+  print: (column) => `to_jsonb(${column})`,
+  ...options,
+})
+
+/** A whole number between bounds. */
+export const integer = (options: Options<number> & { min?: number; max?: number } = {}): Field<number> => ({
+  kind: 'number',
+  schema: z.int().min(options.min ?? -2_147_483_648).max(options.max ?? 2_147_483_647),
+  type: 'integer',
+  filter: ranged,
+  parseFilter: parseWhole,
+  ...options,
+})
+
+/** A number that may have a fraction (a position on a board). */
+export const decimal = (options: Options<number> = {}): Field<number> => ({
+  kind: 'decimal',
+  schema: z.number().min(-1e15).max(1e15),
+  type: 'double precision',
+  filter: ranged,
+  parseFilter: parseNumber,
+  ...options,
+})
+
+/** An amount with at most 4 decimals, stored exactly; `<column>_units` (×10⁴) filters and sorts. */
+export const money = (options: Options<number> = {}): Field<number> => ({
+  kind: 'money',
+  schema: z
+    .number()
+    .min(-99_999_999_999.9999)
+    .max(99_999_999_999.9999)
+    .refine(hasFourDecimals, { message: 'must have at most 4 decimals' }),
+  type: 'numeric',
+  print: (column) => `trim_scale(${column})`,
+  filter: ranged,
+  sortType: 'bigint',
+  parseFilter: (value) => {
+    const number = parseNumber(value)
+    if (!hasFourDecimals(number) || Math.abs(number) > 99_999_999_999.9999) throw new RangeError('must have at most 4 decimals')
+    return String(Math.round(number * 10_000))
+  },
+  ...options,
+})
+
+/** An ISO 4217 code; absent: the tenant's. */
+export const currency = (options: Options<string> = {}): Field<string> => ({
+  kind: 'currency',
+  schema: z.string().trim().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR').refine(isCurrency, {
+    message: 'must be an ISO 4217 code such as EUR',
+  }),
+  type: 'text',
+  filter: exact,
+  example: 'USD',
+  ...options,
+})
+
+/** A day: YYYY-MM-DD. */
+export const date = (options: Options<string> = {}): Field<string> => ({
+  kind: 'date',
+  schema: z.iso.date().refine(inRange, { message: 'must be a date between the years 1 and 9999' }),
+  type: 'date',
+  print: (column) => `to_char(${column}, 'YYYY-MM-DD')`,
+  filter: ranged,
+  parseFilter: (value) => parseBy(z.iso.date(), value, 'must be a date: YYYY-MM-DD'),
+  example: '2026-11-21',
+  ...options,
+})
+
+/** An instant: RFC 3339, kept to the millisecond, answered in UTC. */
+export const time = (options: Options<string> = {}): Field<string> => ({
+  kind: 'time',
+  schema: z.iso.datetime({ offset: true }).refine(inRange, { message: 'must be a time between the years 1 and 9999' }),
+  type: 'timestamptz',
+  print: (column) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  filter: ranged,
+  parseFilter: (value) => {
+    const instant = /^\d{4}-\d{2}-\d{2}$/.test(value) ? `${value}T00:00:00Z` : value
+    return parseBy(z.iso.datetime({ offset: true }), instant, 'must be a date or an RFC 3339 time')
+  },
+  example: '2026-11-21T08:00:00.000Z',
+  ...options,
+})
+
+/** One of a fixed set of words. */
+export const choice = <const V extends string>(values: readonly [V, ...V[]], options: Options<V> = {}): Field<V> => ({
+  kind: 'choice',
+  schema: z.enum(values) as unknown as z.ZodType<V>,
+  type: 'text',
+  filter: exact,
+  parseFilter: (value) => parseBy(z.enum(values), value, `must be one of ${values.join(', ')}`),
+  ...options,
+})
+
+/** Yes or no. */
+export const flag = (options: Options<boolean> = {}): Field<boolean> => ({
+  kind: 'flag',
+  schema: z.boolean(),
+  type: 'boolean',
+  default: false,
+  filter: ['eq', 'ne'],
+  parseFilter: (value) => {
+    if (value !== 'true' && value !== 'false') throw new RangeError('must be true or false')
+    return value === 'true'
+  },
+  ...options,
+})
+
+/** An object or list of its own shape, kept as JSON. */
+export const json = <T>(schema: z.ZodType<T>, options: Options<T> = {}): Field<T> => ({
+  kind: 'json',
+  schema,
+  type: 'jsonb',
+  bind: (value) => JSON.stringify(value),
+  ...options,
+})
+
+/** Another record of the tenant, by id. */
+export const ref = (type: string, options: Options<string> = {}): Field<string> => ({
+  kind: 'ref',
+  schema: idSchema,
+  type: 'uuid',
+  ref: type,
+  filter: exact,
+  parseFilter: (value) => parseBy(idSchema, value, 'must be the id of a record'),
+  ...options,
+})
+
+/** Several records of one noun, by id; filtered by any of them. */
+export const refs = (type: string, options: Options<string[]> = {}): Field<string[]> => ({
+  kind: 'refs',
+  schema: z.array(idSchema).max(100).transform((ids) => [...new Set(ids.map((id) => id.toLowerCase()))]),
+  type: 'uuid[]',
+  default: [],
+  ref: type,
+  many: true,
+  print: (column) => `to_jsonb(${column})`,
+  filter: ['eq', 'in'],
+  side: 'links',
+  parseFilter: (value) => parseBy(idSchema, value, 'must be the id of a record'),
+  ...options,
+})
+
+/** What a note or a task is about: `[{type, id}]`; filtered by the id. */
+export const related = (types: readonly [string, ...string[]], options: Options<Related[]> = {}): Field<Related[]> => ({
+  kind: 'related',
+  schema: z
+    .array(z.strictObject({ type: z.enum(types), id: idSchema }))
+    .max(50)
+    .refine((items) => new Set(items.map((item) => item.id.toLowerCase())).size === items.length, {
+      message: 'must not name a record twice',
+    }),
+  type: 'jsonb',
+  bind: (value) => JSON.stringify(value),
+  default: [],
+  filter: ['eq', 'in'],
+  side: 'links',
+  parseFilter: (value) => parseBy(idSchema, value, 'must be the id of a record'),
+  ...options,
+})
+
+export interface Related {
+  readonly type: string
+  readonly id: string
+}
+
+/** Labels of the tenant's own; unknown ones are made. */
+export const tags = (): Field<string[]> => ({
+  kind: 'tags',
+  schema: z.array(nonEmpty(50)).max(50).transform((names) => [...new Set(names)]),
+  type: 'text[]',
+  default: [],
+  print: (column) => `to_jsonb(${column})`,
+  filter: ['eq', 'in'],
+  side: 'tags',
+  example: ['vip'],
+})
+
+/** The values of the tenant's custom fields by their keys; checked against the definitions by the engine. */
+export const customFields = (): Field<Record<string, unknown>> => ({
+  kind: 'customFields',
+  schema: z.record(z.string().max(64), z.unknown()),
+  type: 'jsonb',
+  default: {},
+  bind: (value) => JSON.stringify(value),
+  side: 'custom',
+  example: {},
+})
+
+/** An id as a request sends it. */
+export const idSchema = z.guid({ error: 'must be the id of a record' }).transform((id) => id.toLowerCase())
+
+function parseBy<T>(schema: z.ZodType<T>, value: string, message: string): T {
+  const result = schema.safeParse(value)
+  if (!result.success) throw new RangeError(message)
+  return result.data
+}
+
+function parseWhole(value: string): number {
+  const number = parseNumber(value)
+  if (!Number.isInteger(number) || Math.abs(number) > 2_147_483_647) throw new RangeError('must be a whole number')
+  return number
+}
+
+function parseNumber(value: string): number {
+  if (!/^-?\d{1,15}(\.\d{1,10})?$/.test(value)) throw new RangeError('must be a number')
+  return Number(value)
+}
+
+/** Whether a double prints with at most 4 decimals (its shortest form, which is what the client wrote). */
+function hasFourDecimals(value: number): boolean {
+  const printed = String(value)
+  if (printed.includes('e')) return value === 0
+  return (printed.split('.')[1] ?? '').length <= 4
+}
+
+function inRange(value: string): boolean {
+  const instant = new Date(value).getTime()
+  return Number.isFinite(instant) && !value.startsWith('0000')
+}
+
+const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
+
+/** Whether a code is a currency that the platform's CLDR knows. */
+export const isCurrency = (code: string): boolean => currencies.has(code)

@@ -1,0 +1,104 @@
+import type { ZodType, z } from 'zod'
+import type { Ctx } from '../context.ts'
+
+/** What a handler answers: a status, a body (JSON text is sent as it is) and headers. */
+export interface Answer {
+  readonly status: number
+  /** A value to be serialised, or `{ json }` with text that Postgres rendered. */
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** JSON that is already text, so that it is not parsed and printed again. */
+export class JsonText {
+  readonly json: string
+  constructor(json: string) {
+    this.json = json
+  }
+}
+
+/** What a public route is called with, as no tenant is known yet. */
+export interface Caller {
+  readonly requestId: string
+  readonly ip: string | null
+  readonly userAgent: string | null
+  /** Raw headers, lower-case names. */
+  header(name: string): string | undefined
+}
+
+/** A request after its edge: parsed by the route's schemas. */
+export interface Request<P, Q, B> {
+  readonly params: P
+  readonly query: Q
+  readonly body: B
+  header(name: string): string | undefined
+  /** The raw query of the URL, for routes that read filters (`leadScore[gte]=50`) themselves. */
+  readonly search: URLSearchParams
+  /** The path without its query, as the client sent it. */
+  readonly path: string
+}
+
+interface Described {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** Below `/api/v1` unless `outside` is set; parameters in braces: `/deals/{id}/win`. */
+  readonly path: string
+  readonly outside?: true
+  readonly operationId: string
+  readonly summary: string
+  readonly tag: string
+  readonly description?: string
+  readonly params?: ZodType
+  readonly query?: ZodType
+  /** Parameters that `query` does not parse, for the document only. */
+  readonly queryDocument?: Readonly<Record<string, { description: string; schema: object; deepObject?: true }>>
+  readonly body?: ZodType
+  /** Status → schema of the answer (null: no body). Problems are added by the document. */
+  readonly responses: Readonly<Record<number, { description: string; schema: ZodType | null; headers?: readonly string[] }>>
+  /** What can go wrong beside 400, 401, 403, 404, 405 and 429, which the document adds where they apply. */
+  readonly problems?: readonly number[]
+  /**
+   * How a POST honours `Idempotency-Key`. `transaction` (the default of POST): the server opens one and gives the
+   * handler's statements and the key one commit. `statement`: the handler commits the key itself. `none`: not offered.
+   */
+  readonly idempotency?: 'transaction' | 'statement' | 'none'
+}
+
+/** A route that needs a signed-in caller (the default). */
+export interface PrivateRoute extends Described {
+  readonly public?: false
+  handle(ctx: Ctx, request: Request<any, any, any>): Promise<Answer>
+}
+
+/** A route that anybody may call. */
+export interface PublicRoute extends Described {
+  readonly public: true
+  handle(caller: Caller, request: Request<any, any, any>): Promise<Answer>
+}
+
+export type Route = PrivateRoute | PublicRoute
+
+type Parsed<S> = S extends ZodType ? z.output<S> : undefined
+
+/** Declares a private route; the handler's request is typed by its schemas. */
+export function route<P extends ZodType | undefined, Q extends ZodType | undefined, B extends ZodType | undefined>(
+  definition: Omit<PrivateRoute, 'handle' | 'params' | 'query' | 'body'> & {
+    params?: P
+    query?: Q
+    body?: B
+    handle(ctx: Ctx, request: Request<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<Answer>
+  },
+): Route {
+  return definition as Route
+}
+
+/** Declares a public route. */
+export function publicRoute<P extends ZodType | undefined, Q extends ZodType | undefined, B extends ZodType | undefined>(
+  definition: Omit<PublicRoute, 'handle' | 'params' | 'query' | 'body' | 'public'> & {
+    params?: P
+    query?: Q
+    body?: B
+    handle(caller: Caller, request: Request<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<Answer>
+  },
+): Route {
+  return { ...definition, public: true } as Route
+}

@@ -1,0 +1,22 @@
+import type { Subscription } from './events/subscription.ts'
+import type { Route } from './http/route.ts'
+
+/** What a part of the house tells `/health`: up, degraded (it heals or a fallback serves) or down. */
+export interface Health {
+  readonly status: 'up' | 'degraded' | 'down'
+  readonly detail?: Readonly<Record<string, unknown>>
+}
+
+/** A module: what the product does with events and for people. It owns its tables. */
+export interface Module {
+  readonly name: string
+  readonly routes?: readonly Route[]
+  readonly subscriptions?: readonly Subscription[]
+  /** Started after the server listens, in every process whose role is not excluded by `app.ts`. */
+  start?(): Promise<void>
+  /** Stops in the reverse order of starts; must end within a few seconds. */
+  stop?(): Promise<void>
+  health?(): Promise<Health> | Health
+  /** Called hourly by the one process that holds the maintenance lock. */
+  maintain?(): Promise<void>
+}

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { address } from '../../kernel/entity/address.ts'
 import { defineEntity } from '../../kernel/entity/define.ts'
 import {
   choice,
@@ -16,7 +17,6 @@ import {
   textSchema,
   time,
 } from '../../kernel/entity/fields.ts'
-import { address } from '../../kernel/entity/address.ts'
 import { locale, timezone } from '../../kernel/entity/places.ts'
 
 /** A person whom the team knows. */

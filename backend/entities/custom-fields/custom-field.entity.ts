@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineEntity } from '../../kernel/entity/define.ts'
-import { choice, flag, integer, json, text, textSchema } from '../../kernel/entity/fields.ts'
+import { choice, flag, integer, json, ruled, text, textSchema } from '../../kernel/entity/fields.ts'
 
 export const customFieldTypes = [
   'text',
@@ -23,13 +23,18 @@ export const customField = defineEntity({
   path: 'custom-fields',
   table: 'custom_fields',
   fields: {
-    resource: choice(['contacts', 'companies', 'deals', 'tasks', 'notes'], { required: true, fixed: true, filter: ['eq', 'in'] }),
-    key: json(z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be lower-case letters, digits and _, beginning with a letter'), {
-      type: 'text',
-      bind: (value) => value,
+    resource: choice(['contacts', 'companies', 'deals', 'tasks', 'notes'], {
       required: true,
       fixed: true,
+      filter: ['eq', 'in'],
     }),
+    key: ruled(
+      z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be lower-case letters, digits and _, beginning with a letter'),
+      {
+        required: true,
+        fixed: true,
+      },
+    ),
     label: text({ required: true, max: 100, filter: [] }),
     type: choice(customFieldTypes, { required: true, fixed: true, column: 'field_type', filter: [] }),
     required: flag({ filter: [] }),

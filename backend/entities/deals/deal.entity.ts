@@ -14,8 +14,7 @@ import {
   time,
 } from '../../kernel/entity/fields.ts'
 
-const stageProbability =
-  '(select s.probability from stages s where s.tenant_id = r.tenant_id and s.id = r.stage_id)'
+const stageProbability = '(select s.probability from stages s where s.tenant_id = r.tenant_id and s.id = r.stage_id)'
 
 /** A sale on its way through a pipeline. Its status is the kind of its stage. */
 export const deal = defineEntity({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineEntity } from '../../kernel/entity/define.ts'
-import { json, text } from '../../kernel/entity/fields.ts'
+import { ruled, text } from '../../kernel/entity/fields.ts'
 
 /** A label of the tenant's own. Records hold its name. */
 export const tag = defineEntity({
@@ -8,7 +8,7 @@ export const tag = defineEntity({
   path: 'tags',
   fields: {
     name: text({ required: true, max: 50, sort: true, filter: [] }),
-    color: json(z.string().regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #1f77b4'), { type: 'text', bind: (value) => value }),
+    color: ruled(z.string().regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #1f77b4')),
     description: text({ max: 500, filter: [] }),
   },
   title: (record) => String(record.name ?? ''),

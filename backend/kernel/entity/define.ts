@@ -64,7 +64,15 @@ const common: Readonly<Record<string, Field>> = {
   id: { kind: 'id', schema: z.guid(), type: 'uuid', readOnly: true },
   createdAt: time({ readOnly: true, sort: true, filter: ['eq', 'gt', 'gte', 'lt', 'lte'] }),
   updatedAt: time({ readOnly: true, sort: true, filter: ['eq', 'gt', 'gte', 'lt', 'lte'] }),
-  createdById: { kind: 'ref', schema: z.guid(), type: 'uuid', readOnly: true, ref: 'user', include: 'createdBy', filter: ['eq', 'in'] },
+  createdById: {
+    kind: 'ref',
+    schema: z.guid(),
+    type: 'uuid',
+    readOnly: true,
+    ref: 'user',
+    include: 'createdBy',
+    filter: ['eq', 'in'],
+  },
   version: { kind: 'number', schema: z.int(), type: 'integer', readOnly: true },
   externalId: text({ filter: ['eq', 'in', 'isNull'], describe: 'Your own key for it; unique per resource' }),
 }

@@ -1,5 +1,5 @@
-import { z } from 'zod'
 import type { Sql } from 'sql-template-tag'
+import { z } from 'zod'
 
 export type Operator = 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte' | 'in' | 'nin' | 'contains' | 'startsWith' | 'isNull'
 
@@ -15,7 +15,7 @@ export interface Field<T = unknown> {
   /** SQL that prints the column's value as a JSON value; the column itself when absent. */
   readonly print?: (column: string) => string
   /** A parameter's value as the driver sends it. */
-  readonly bind?: (value: T) => unknown
+  bind?(value: T): unknown
   readonly required?: boolean
   /** Never null in the database: absent on create takes this, `null` in a request is 400. */
   readonly default?: T
@@ -85,9 +85,12 @@ export const longText = (options: Options<string> & { max?: number } = {}): Fiel
   ...options,
 })
 
-const emailSchema = nonEmpty(320).refine((value) => /^[^\s@"(),:;<>[\]\\]+@[^\s@"(),:;<>[\]\\.]+(\.[^\s@"(),:;<>[\]\\.]+)+$/u.test(value), {
-  message: 'must be an email address',
-})
+const emailSchema = nonEmpty(320).refine(
+  (value) => /^[^\s@"(),:;<>[\]\\]+@[^\s@"(),:;<>[\]\\.]+(\.[^\s@"(),:;<>[\]\\.]+)+$/u.test(value),
+  {
+    message: 'must be an email address',
+  },
+)
 
 /** An email address, kept as sent. */
 export const email = (options: Options<string> = {}): Field<string> => ({
@@ -133,7 +136,10 @@ export const list = (item: 'email' | 'phone', options: Options<string[]> = {}): 
 /** A whole number between bounds. */
 export const integer = (options: Options<number> & { min?: number; max?: number } = {}): Field<number> => ({
   kind: 'number',
-  schema: z.int().min(options.min ?? -2_147_483_648).max(options.max ?? 2_147_483_647),
+  schema: z
+    .int()
+    .min(options.min ?? -2_147_483_648)
+    .max(options.max ?? 2_147_483_647),
   type: 'integer',
   filter: ranged,
   parseFilter: parseWhole,
@@ -164,7 +170,8 @@ export const money = (options: Options<number> = {}): Field<number> => ({
   sortType: 'bigint',
   parseFilter: (value) => {
     const number = parseNumber(value)
-    if (!hasFourDecimals(number) || Math.abs(number) > 99_999_999_999.9999) throw new RangeError('must have at most 4 decimals')
+    if (!hasFourDecimals(number) || Math.abs(number) > 99_999_999_999.9999)
+      throw new RangeError('must have at most 4 decimals')
     return String(Math.round(number * 10_000))
   },
   ...options,
@@ -173,9 +180,13 @@ export const money = (options: Options<number> = {}): Field<number> => ({
 /** An ISO 4217 code; absent: the tenant's. */
 export const currency = (options: Options<string> = {}): Field<string> => ({
   kind: 'currency',
-  schema: z.string().trim().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR').refine(isCurrency, {
-    message: 'must be an ISO 4217 code such as EUR',
-  }),
+  schema: z
+    .string()
+    .trim()
+    .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR')
+    .refine(isCurrency, {
+      message: 'must be an ISO 4217 code such as EUR',
+    }),
   type: 'text',
   filter: exact,
   example: 'USD',
@@ -242,6 +253,14 @@ export const json = <T>(schema: z.ZodType<T>, options: Options<T> = {}): Field<T
   ...options,
 })
 
+/** Text that follows a rule of its own (a time zone, a colour). */
+export const ruled = (schema: z.ZodType<string>, options: Options<string> = {}): Field<string> => ({
+  kind: 'text',
+  schema,
+  type: 'text',
+  ...options,
+})
+
 /** Another record of the tenant, by id. */
 export const ref = (type: string, options: Options<string> = {}): Field<string> => ({
   kind: 'ref',
@@ -256,7 +275,10 @@ export const ref = (type: string, options: Options<string> = {}): Field<string> 
 /** Several records of one noun, by id; filtered by any of them. */
 export const refs = (type: string, options: Options<string[]> = {}): Field<string[]> => ({
   kind: 'refs',
-  schema: z.array(idSchema).max(100).transform((ids) => [...new Set(ids.map((id) => id.toLowerCase()))]),
+  schema: z
+    .array(idSchema)
+    .max(100)
+    .transform((ids) => [...new Set(ids.map((id) => id.toLowerCase()))]),
   type: 'uuid[]',
   default: [],
   ref: type,
@@ -294,7 +316,10 @@ export interface Related {
 /** Labels of the tenant's own; unknown ones are made. */
 export const tags = (): Field<string[]> => ({
   kind: 'tags',
-  schema: z.array(nonEmpty(50)).max(50).transform((names) => [...new Set(names)]),
+  schema: z
+    .array(nonEmpty(50))
+    .max(50)
+    .transform((names) => [...new Set(names)]),
   type: 'text[]',
   default: [],
   print: (column) => `to_jsonb(${column})`,

@@ -53,7 +53,9 @@ interface Described {
   readonly queryDocument?: Readonly<Record<string, { description: string; schema: object; deepObject?: true }>>
   readonly body?: ZodType
   /** Status → schema of the answer (null: no body). Problems are added by the document. */
-  readonly responses: Readonly<Record<number, { description: string; schema: ZodType | null; headers?: readonly string[] }>>
+  readonly responses: Readonly<
+    Record<number, { description: string; schema: ZodType | null; headers?: readonly string[] }>
+  >
   /** What can go wrong beside 400, 401, 403, 404, 405 and 429, which the document adds where they apply. */
   readonly problems?: readonly number[]
   /**
@@ -92,7 +94,11 @@ export function route<P extends ZodType | undefined, Q extends ZodType | undefin
 }
 
 /** Declares a public route. */
-export function publicRoute<P extends ZodType | undefined, Q extends ZodType | undefined, B extends ZodType | undefined>(
+export function publicRoute<
+  P extends ZodType | undefined,
+  Q extends ZodType | undefined,
+  B extends ZodType | undefined,
+>(
   definition: Omit<PublicRoute, 'handle' | 'params' | 'query' | 'body' | 'public'> & {
     params?: P
     query?: Q

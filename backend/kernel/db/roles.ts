@@ -51,19 +51,15 @@ export async function refuseUnsafeRole(client: Pick<pg.ClientBase, 'query'>): Pr
      from pg_roles where rolname = current_user`,
   )
   const [found] = rows
-  const reason =
-    found === undefined
-      ? 'is not known'
-      : found.superuser
-        ? 'is a superuser'
-        : found.bypass
-          ? 'bypasses row-level security'
-          : found.owned !== null
-            ? `owns the table ${found.owned}`
-            : undefined
+  if (found === undefined) throw new Error('The database role of this connection is not known')
+  const [reason] = [
+    found.superuser ? 'is a superuser' : undefined,
+    found.bypass ? 'bypasses row-level security' : undefined,
+    found.owned === null ? undefined : `owns the table ${found.owned}`,
+  ].filter((each) => each !== undefined)
   if (reason === undefined) return
   throw new Error(
-    `The database role ${found?.role ?? ''} ${reason}, so tenants would not be kept apart: ` +
+    `The database role ${found.role} ${reason}, so tenants would not be kept apart: ` +
       'leave DATABASE_APP_URL and DATABASE_WORKER_URL unset, or name a plain role in them',
   )
 }

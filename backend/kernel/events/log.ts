@@ -1,0 +1,92 @@
+import sql, { type Sql } from 'sql-template-tag'
+import type { Lane } from '../context.ts'
+import type { Row, WorkerTx } from '../db/database.ts'
+import { laneNumber } from './append.ts'
+import type { DomainEvent, Position } from './event.ts'
+
+/**
+ * The next events of a lane after a position, in (tx, seq) order. The horizon keeps back what a slower transaction may
+ * still precede: `seq` alone would lose the rows of transactions that commit late.
+ */
+export async function readAfter(db: WorkerTx, lane: Lane, after: Position, limit: number): Promise<DomainEvent[]> {
+  const rows = await db.query(sql`
+    select ${columns} from events e
+    where e.lane = ${laneNumber(lane)} and (e.tx, e.seq) > (${after.tx}::xid8, ${after.seq}::bigint)
+      and e.tx < pg_snapshot_xmin(pg_current_snapshot())
+    order by e.tx, e.seq limit ${limit}`)
+  return rows.map(eventOf)
+}
+
+/** All events of all lanes after a position and before a horizon that was read first, so that no lane runs ahead. */
+export async function readBetween(db: WorkerTx, after: Position, horizon: string): Promise<DomainEvent[]> {
+  const lanes: readonly Lane[] = ['live', 'bulk']
+  const found = await Promise.all(
+    lanes.map((lane) =>
+      db.query(sql`
+        select ${columns} from events e
+        where e.lane = ${laneNumber(lane)} and (e.tx, e.seq) > (${after.tx}::xid8, ${after.seq}::bigint)
+          and e.tx < ${horizon}::xid8
+        order by e.tx, e.seq`),
+    ),
+  )
+  return found.flat().map(eventOf).sort(byPosition)
+}
+
+/** Events of one tenant since a moment, up to the horizon, in (tx, seq) order. */
+export async function readSince(db: WorkerTx, tenantId: string, moment: Date): Promise<DomainEvent[]> {
+  const rows = await db.query(sql`
+    select ${columns} from events e
+    where e.tenant_id = ${tenantId} and e.occurred_at >= ${moment} and e.tx < pg_snapshot_xmin(pg_current_snapshot())
+    order by e.tx, e.seq`)
+  return rows.map(eventOf)
+}
+
+/** The events at exact positions; those whose day has been dropped are missing. */
+export async function readAt(db: WorkerTx, tenantId: string, at: Position): Promise<DomainEvent | undefined> {
+  const rows = await db.query(sql`
+    select ${columns} from events e
+    where e.tenant_id = ${tenantId} and e.tx = ${at.tx}::xid8 and e.seq = ${at.seq}::bigint`)
+  return rows.map(eventOf)[0]
+}
+
+/** The first transaction id that is not surely finished: nothing new will appear below it. */
+export async function readHorizon(db: WorkerTx): Promise<string> {
+  const rows = await db.query<{ horizon: string }>(sql`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`)
+  return rows[0]?.horizon ?? '0'
+}
+
+/** Order in the log. */
+export function byPosition(a: Position, b: Position): number {
+  return compare(BigInt(a.tx), BigInt(b.tx)) || compare(BigInt(a.seq), BigInt(b.seq))
+}
+
+const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
+
+// `tx_text` and not `tx`: an output column named tx would make `order by tx` sort by text.
+const columns: Sql = sql`
+  e.tenant_id, e.tx::text as tx_text, e.seq::text as seq_text, e.id, e.lane, e.name, e.type, e.record_id, e.version,
+  to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred_at, e.actor, e.request_id,
+  e.operation_id, e.ip, e.user_agent, e.changes, e.record, e.data`
+
+function eventOf(row: Row): DomainEvent {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    tx: row.tx_text,
+    seq: row.seq_text,
+    lane: row.lane === 0 ? 'live' : 'bulk',
+    name: row.name,
+    type: row.type,
+    recordId: row.record_id,
+    version: row.version,
+    occurredAt: row.occurred_at,
+    actor: row.actor,
+    requestId: row.request_id,
+    operationId: row.operation_id,
+    ip: row.ip,
+    userAgent: row.user_agent,
+    changes: row.changes,
+    record: row.record,
+    data: row.data,
+  }
+}

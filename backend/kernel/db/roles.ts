@@ -119,18 +119,17 @@ async function ensureLogin(
   const secret = password === '' ? '' : ` password ${pg.escapeLiteral(password)}`
   await ensureRole(client, role, user === role ? `login${secret}` : 'nologin')
   await ensureConnect(client, role)
-  // An operator's own login for the application: it gets the rights by being a member.
+  // An operator's own login for the application gets the rights by being a member; its password is not ours.
   if (user !== role) await ensureMember(client, role, user)
-  else if (!(await canSignIn(url))) await allow(client, `alter role ${name(role)} login${secret}`, role)
-  if (!(await canSignIn(url))) {
-    throw new Error(
-      password === ''
-        ? `The database role ${user} cannot sign in without a password, and DATABASE_URL has none to derive one from: ` +
-            `put a password into DATABASE_URL, or set ${variable}`
-        : `The database role ${user} cannot sign in: see which sign-ins pg_hba.conf allows, or set ${variable}`,
-    )
-  }
-  await ensureLimits(client, user, limits)
+  if (await signsIn(url, limits)) return
+  if (user === role) await allow(client, `alter role ${name(role)} login${secret}`, role)
+  if (user === role && (await signsIn(url, limits))) return
+  throw new Error(
+    password === ''
+      ? `The database role ${user} cannot sign in without a password, and there is none to derive one from: ` +
+          `put a password into DATABASE_URL, or set ${variable}`
+      : `The database role ${user} cannot sign in: look at its password and at pg_hba.conf, or set ${variable}`,
+  )
 }
 
 async function ensureSearch(client: pg.Client, role: string): Promise<void> {
@@ -176,19 +175,6 @@ async function ensureMember(client: pg.Client, role: string, user: string): Prom
   if (rows[0]?.member !== true) await allow(client, `grant ${name(role)} to ${name(user)}`, role)
 }
 
-/** Only what nobody has set: an operator who chose another limit keeps it. */
-async function ensureLimits(client: pg.Client, user: string, limits: Record<string, string>): Promise<void> {
-  const { rows } = await client.query<{ setting: string }>(
-    `select split_part(entry, '=', 1) as setting from pg_roles, unnest(rolconfig) as entry where rolname = $1`,
-    [user],
-  )
-  const present = new Set(rows.map(({ setting }) => setting))
-  for (const [setting, value] of Object.entries(limits)) {
-    if (present.has(setting)) continue
-    await allow(client, `alter role ${name(user)} set ${setting} = ${pg.escapeLiteral(value)}`, user)
-  }
-}
-
 /** Statements about roles take no parameters; every name and literal in them is escaped. */
 async function allow(client: pg.Client, statement: string, role: string): Promise<void> {
   try {
@@ -206,11 +192,13 @@ async function allow(client: pg.Client, statement: string, role: string): Promis
   }
 }
 
-async function canSignIn(url: string): Promise<boolean> {
+/** Whether the role can sign in; where it can, it has its limits afterwards. */
+async function signsIn(url: string, limits: Record<string, string>): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   client.on('error', () => {})
   try {
     await client.connect()
+    await ensureLimits(client, limits)
     return true
   } catch (error) {
     // Class 28: wrong password, no login allowed, or no line for it in pg_hba.conf.
@@ -220,6 +208,21 @@ async function canSignIn(url: string): Promise<boolean> {
     throw error
   } finally {
     await client.end().catch(() => {})
+  }
+}
+
+/**
+ * Only what nobody has set: an operator who chose another limit keeps it. Every role may set its own defaults, while
+ * the owner may not set those of a login that an operator made.
+ */
+async function ensureLimits(client: pg.Client, limits: Record<string, string>): Promise<void> {
+  const { rows } = await client.query<{ setting: string }>(
+    `select split_part(entry, '=', 1) as setting from pg_roles, unnest(rolconfig) as entry where rolname = current_user`,
+  )
+  const present = new Set(rows.map(({ setting }) => setting))
+  for (const [setting, value] of Object.entries(limits)) {
+    if (present.has(setting)) continue
+    await client.query(`alter role current_user set ${setting} = ${pg.escapeLiteral(value)}`)
   }
 }
 

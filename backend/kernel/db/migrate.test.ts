@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -17,6 +17,8 @@ let number = 0
 
 beforeAll(async () => {
   storageDir = await mkdtemp(join(tmpdir(), 'clientforge-test-'))
+  // Run by root, the data would otherwise go to a folder outside that the database user can enter.
+  await chmod(storageDir, 0o755)
   server = await startEmbedded({ storageDir, log, durable: false })
 })
 

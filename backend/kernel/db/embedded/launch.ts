@@ -18,6 +18,8 @@ export async function launch({ place, binaries, settings, log }: Options) {
   await rotate(logFile)
   const output = await open(logFile, 'a')
   const { size } = await output.stat()
+  // A log that belongs to root would keep the owner of the data from starting it later.
+  if (place.ids !== undefined) await output.chown(place.ids.uid, place.ids.gid)
   const child = spawnServer([binaries.postgres, '-D', place.dataDir, ...settings], place, output.fd)
   // Without a listener, the pipe breaking when the server dies first would take this process down with it.
   child.stdin?.on('error', () => {})
@@ -35,8 +37,11 @@ export async function launch({ place, binaries, settings, log }: Options) {
  * The shell becomes the server, so that its number and its exit are the server's own. What stays of it is a watcher
  * that waits for the end of our pipe and then asks the server to stop, however this process died. A line in the pipe
  * sends the watcher away instead, or it would signal a number that may belong to somebody else by then.
+ * It ignores signals, as a supervisor may send them to every process: PostgreSQL takes the violent end of an unknown
+ * child for a crash and would drop all connections.
  */
-const LAUNCHER = 'exec 3<&0; { read -r _ <&3 || kill -INT $$; } 2>/dev/null & exec "$@" 3<&- </dev/null'
+const LAUNCHER =
+  'exec 3<&0; { trap "" HUP INT TERM; read -r _ <&3 || kill -INT $$; } 2>/dev/null & exec "$@" 3<&- </dev/null'
 
 function spawnServer(command: string[], place: Place, output: number): ChildProcess {
   const [program = '', ...args] = command

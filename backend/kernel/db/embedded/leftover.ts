@@ -14,7 +14,7 @@ export async function claimData(home: string, socketDir: string): Promise<{ rele
   const mark = (await processMark(process.pid)) ?? ''
   const own = JSON.stringify({ pid: process.pid, mark, socketDir })
   const prepared = `${file}.${randomUUID()}`
-  await writeFile(prepared, own, { mode: 0o600 })
+  await writeFile(prepared, own)
   try {
     // A hard link appears whole or not at all, so two starts at once cannot both believe to be first.
     while (!(await linked(prepared, file))) await removeDeadClaim(file)
@@ -57,7 +57,10 @@ async function linked(prepared: string, file: string): Promise<boolean> {
 const claimShape = z.object({ pid: z.number(), mark: z.string(), socketDir: z.string() })
 
 async function removeDeadClaim(file: string): Promise<void> {
-  const text = await readFile(file, 'utf8').catch(() => undefined)
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
   if (text === undefined) return
   await refuseLiving(file, text)
   // Renamed before it is removed: had another start replaced it meanwhile, that claim would be put back.

@@ -18,7 +18,7 @@ export const company = defineEntity({
     address: address(),
     parentId: ref('company', { include: 'parent' }),
     foundedYear: integer({ min: 1, max: 9999, sort: true }),
-    ownerId: ref('user', { include: 'owner' }),
+    ownerId: ref('user', { include: 'owner', absent: 'actor' }),
     tags: tags(),
     customFields: customFields(),
   },

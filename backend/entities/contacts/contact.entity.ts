@@ -10,6 +10,7 @@ import {
   integer,
   json,
   list,
+  mergeable,
   phone,
   ref,
   tags,
@@ -18,6 +19,15 @@ import {
   time,
 } from '../../kernel/entity/fields.ts'
 import { locale, timezone } from '../../kernel/entity/places.ts'
+
+const consents = {
+  email: z.boolean(),
+  sms: z.boolean(),
+  whatsapp: z.boolean(),
+  phone: z.boolean(),
+  givenAt: z.iso.datetime({ offset: true }),
+  source: textSchema(255),
+}
 
 /** A person whom the team knows. */
 export const contact = defineEntity({
@@ -36,22 +46,13 @@ export const contact = defineEntity({
     jobTitle: text({ searched: 'C' }),
     stage: choice(['prospect', 'contact', 'customer', 'former'], { default: 'prospect' }),
     leadScore: integer({ min: 0, max: 1_000_000, sort: true }),
-    ownerId: ref('user', { include: 'owner' }),
+    ownerId: ref('user', { include: 'owner', absent: 'actor' }),
     source: text({ max: 100 }),
     address: address(),
     birthday: date({ sort: true }),
     timezone: timezone(),
     locale: locale(),
-    consent: json(
-      z.strictObject({
-        email: z.boolean().optional(),
-        sms: z.boolean().optional(),
-        whatsapp: z.boolean().optional(),
-        phone: z.boolean().optional(),
-        givenAt: z.iso.datetime({ offset: true }).optional(),
-        source: textSchema(255).optional(),
-      }),
-    ),
+    consent: json<unknown>(z.strictObject(consents).partial(), { merge: mergeable(consents) }),
     doNotContact: flag(),
     tags: tags(),
     customFields: customFields(),

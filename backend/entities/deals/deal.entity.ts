@@ -40,7 +40,7 @@ export const deal = defineEntity({
     lostReason: text({ max: 1000, filter: ['isNull'], searched: 'D' }),
     companyId: ref('company', { include: 'company' }),
     contactIds: refs('contact', { include: 'contacts' }),
-    ownerId: ref('user', { include: 'owner' }),
+    ownerId: ref('user', { include: 'owner', absent: 'actor' }),
     source: text({ max: 100 }),
     position: decimal({ neverNull: true, filter: [], describe: 'Order of the cards within a stage, ascending' }),
     weightedValue: money({

@@ -36,19 +36,18 @@ export function createPostgres(options: {
     open.get(ctx) ?? { ctx, query: autocommit(app, ctx), appended: (event) => committed([event]) }
 
   const transaction = async <T>(ctx: Ctx, work: (tx: Tx) => Promise<T>): Promise<T> => {
-    const outer = open.get(ctx)
-    if (outer) return savepoint(outer, work)
+    const outer = openOf(ctx)
+    if (outer) return savepoint(outer, ctx, work)
     return withClient(app, async (client) => {
       const events: Committed[] = []
-      const own: Ctx = { ...ctx }
       const tx: OpenTransaction = {
-        ctx: own,
+        ctx: { ...ctx, [open]: () => (tx.done ? undefined : tx) },
         depth: 0,
+        done: false,
         events,
         query: async <R extends Row>(query: Query) => (await client.query<R>(plain(query))).rows,
         appended: (event) => events.push(event),
       }
-      open.set(own, tx)
       try {
         await client.query('begin')
         await client.query({
@@ -64,7 +63,7 @@ export function createPostgres(options: {
         await rollback(client, log)
         throw error
       } finally {
-        open.delete(own)
+        tx.done = true
       }
     })
   }
@@ -85,9 +84,17 @@ export function createPostgres(options: {
 }
 
 interface OpenTransaction extends Tx {
+  readonly ctx: Joined
   readonly events: Committed[]
   depth: number
+  done: boolean
 }
+
+/** A context made by `transaction` leads back to it, also when it is spread: whoever is handed it joins. */
+const open = Symbol('open transaction')
+type Joined = Ctx & { readonly [open]?: () => OpenTransaction | undefined }
+
+const openOf = (ctx: Joined): OpenTransaction | undefined => ctx[open]?.()
 
 function openPool(connectionString: string, max: number, name: string, log: Logger): pg.Pool {
   const pool = new pg.Pool({ connectionString, max, application_name: name, connectionTimeoutMillis: 5_000 })
@@ -115,12 +122,12 @@ function autocommit(pool: pg.Pool, ctx: Ctx): Tx['query'] {
   }
 }
 
-async function savepoint<T>(tx: OpenTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function savepoint<T>(tx: OpenTransaction, ctx: Ctx, work: (tx: Tx) => Promise<T>): Promise<T> {
   const name = `nested_${++tx.depth}`
   const before = tx.events.length
   await tx.query({ text: `savepoint ${name}`, values: [] })
   try {
-    const result = await work(tx)
+    const result = await work({ ...tx, ctx })
     await tx.query({ text: `release savepoint ${name}`, values: [] })
     return result
   } catch (error) {

@@ -1,17 +1,13 @@
 import { z } from 'zod'
-import { type Field, json, textSchema } from './fields.ts'
+import { type Field, json, mergeable, textSchema } from './fields.ts'
 
-const line = textSchema(255).optional()
+const line = textSchema(255)
 
-const addressSchema = z.strictObject({
-  street: line,
-  street2: line,
-  city: line,
-  state: line,
-  postalCode: line,
-  country: line,
-})
+const parts = { street: line, street2: line, city: line, state: line, postalCode: line, country: line }
 
-/** A postal address; every part is optional. */
-export const address = (): Field<z.output<typeof addressSchema>> =>
-  json(addressSchema, { example: { street: '12 St James Square', city: 'London', country: 'United Kingdom' } })
+/** A postal address; every part is optional, and a PATCH merges parts. */
+export const address = (): Field =>
+  json<unknown>(z.strictObject(parts).partial(), {
+    merge: mergeable(parts),
+    example: { street: '12 St James Square', city: 'London', country: 'United Kingdom' },
+  })

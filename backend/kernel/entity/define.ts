@@ -36,6 +36,7 @@ export interface Entity extends EntityDefinition {
   readonly all: Readonly<Record<string, Field>>
   readonly createSchema: z.ZodType<Record<string, unknown>>
   readonly patchSchema: z.ZodType<Record<string, unknown>>
+  readonly putSchema: z.ZodType<Record<string, unknown>>
   readonly recordSchema: z.ZodType
 }
 
@@ -50,8 +51,9 @@ export function defineEntity(definition: EntityDefinition): Entity {
     ...definition,
     table,
     all,
-    createSchema: requestSchema(definition, all, false),
-    patchSchema: requestSchema(definition, all, true),
+    createSchema: requestSchema(definition, all, 'create'),
+    patchSchema: requestSchema(definition, all, 'patch'),
+    putSchema: requestSchema(definition, all, 'put'),
     recordSchema: recordSchema(definition, all),
   }
 }
@@ -81,23 +83,28 @@ const lifecycle: Readonly<Record<string, Field>> = {
   archivedAt: time({ readOnly: true, filter: ['isNull'] }),
 }
 
+/** The type as it stands in the names of operations and schemas: `custom_field` → `CustomField`. */
+export const named = (type: string): string => type.replace(/(^|_)(\w)/g, (_all, _dash, letter: string) => letter.toUpperCase())
+
 function requestSchema(
   definition: EntityDefinition,
   all: Readonly<Record<string, Field>>,
-  patch: boolean,
+  mode: 'create' | 'patch' | 'put',
 ): z.ZodType<Record<string, unknown>> {
   const shape: Record<string, z.ZodType> = {}
   for (const [name, field] of Object.entries(all)) {
-    if (field.readOnly || (patch && field.fixed)) {
-      if (patch) shape[name] = z.unknown().optional()
+    if (field.readOnly || (field.fixed && mode !== 'create')) {
+      // May be sent back: the statement compares it with what the record holds.
+      if (mode !== 'create') shape[name] = z.unknown().optional()
       continue
     }
-    const nullable = neverNull(field) ? field.schema : field.schema.nullable()
-    shape[name] = field.required && !patch ? field.schema : nullable.optional()
+    const schema = (mode === 'patch' && field.merge) || field.schema
+    const nullable = neverNull(field) ? schema : schema.nullable()
+    shape[name] = field.required && mode !== 'patch' ? schema : nullable.optional()
   }
   const object = z.strictObject(shape)
   const oneOf = definition.requireOneOf
-  if (!oneOf || patch) return object
+  if (!oneOf || mode === 'patch') return object
   return object.refine((value) => oneOf.some((name) => value[name] !== undefined && value[name] !== null), {
     message: `one of ${oneOf.join(', ')} is required`,
     path: [oneOf[0] ?? ''],
@@ -110,8 +117,7 @@ function recordSchema(definition: EntityDefinition, all: Readonly<Record<string,
     const value = field.kind === 'customFields' ? z.record(z.string(), z.unknown()) : outputOf(field)
     shape[name] = neverNull(field) || always.has(name) ? value : value.nullable()
   }
-  const id = definition.type.replace(/(^|_)(\w)/g, (_all, _dash, letter: string) => letter.toUpperCase())
-  return z.object(shape).meta({ id, example: definition.example })
+  return z.object(shape).meta({ id: named(definition.type), example: definition.example })
 }
 
 const neverNull = (field: Field): boolean =>

@@ -1,4 +1,3 @@
-import type { Sql } from 'sql-template-tag'
 import { z } from 'zod'
 
 export type Operator = 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte' | 'in' | 'nin' | 'contains' | 'startsWith' | 'isNull'
@@ -23,6 +22,10 @@ export interface Field<T = unknown> {
   readonly readOnly?: boolean
   /** Never null in the database, though absent on create: a trigger or the column's default says what it is. */
   readonly neverNull?: boolean
+  /** What a create that leaves it out takes: the caller's id, or the tenant's currency. */
+  readonly absent?: 'actor' | 'currency'
+  /** An object whose members a PATCH merges; `null` clears a member. */
+  readonly merge?: z.ZodType<T>
   /** Writable on create only; afterwards it may be sent back unchanged. */
   readonly fixed?: boolean
   readonly describe?: string
@@ -46,7 +49,6 @@ export interface Field<T = unknown> {
   /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
   readonly expression?: string
   readonly example?: unknown
-  readonly reference?: Sql
 }
 
 type Options<T> = Partial<Omit<Field<T>, 'schema' | 'type' | 'kind'>>
@@ -189,6 +191,7 @@ export const currency = (options: Options<string> = {}): Field<string> => ({
     }),
   type: 'text',
   filter: exact,
+  absent: 'currency',
   example: 'USD',
   ...options,
 })
@@ -252,6 +255,10 @@ export const json = <T>(schema: z.ZodType<T>, options: Options<T> = {}): Field<T
   bind: (value) => JSON.stringify(value),
   ...options,
 })
+
+/** The schema with which a PATCH merges an object: every part may be absent, and null clears it. */
+export const mergeable = (parts: Readonly<Record<string, z.ZodType>>): z.ZodType<unknown> =>
+  z.strictObject(Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.nullable().optional()])))
 
 /** Text that follows a rule of its own (a time zone, a colour). */
 export const ruled = (schema: z.ZodType<string>, options: Options<string> = {}): Field<string> => ({

@@ -36,6 +36,8 @@ export interface Request<P, Q, B> {
   readonly search: URLSearchParams
   /** The path without its query, as the client sent it. */
   readonly path: string
+  /** The bytes of the body, by which a repetition is recognised. */
+  readonly rawBody: unknown
 }
 
 interface Described {
@@ -68,12 +70,14 @@ interface Described {
 /** A route that needs a signed-in caller (the default). */
 export interface PrivateRoute extends Described {
   readonly public?: false
+  // biome-ignore lint/suspicious/noExplicitAny: `route()` types the handler by the schemas; the list holds all of them
   handle(ctx: Ctx, request: Request<any, any, any>): Promise<Answer>
 }
 
 /** A route that anybody may call. */
 export interface PublicRoute extends Described {
   readonly public: true
+  // biome-ignore lint/suspicious/noExplicitAny: as above
   handle(caller: Caller, request: Request<any, any, any>): Promise<Answer>
 }
 

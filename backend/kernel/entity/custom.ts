@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import type { Ctx } from '../context.ts'
+import { invalid, type MemberError } from '../errors.ts'
+import { email, idSchema, phone, textSchema, url } from './fields.ts'
+
+/** A custom field of a tenant, as its definition says. */
+export interface CustomField {
+  readonly id: string
+  readonly key: string
+  readonly type: string
+  readonly required: boolean
+  readonly unique: boolean
+  readonly options: readonly string[]
+  readonly default: unknown
+}
+
+/** Gives the definitions of a resource, from a cache that the log keeps right. */
+export interface CustomFields {
+  of(ctx: Ctx, resource: string): Promise<readonly CustomField[]>
+  /** Forgets what is cached of a tenant: another process may have changed it. */
+  forget(tenantId: string): void
+}
+
+/** The values of a write, checked: what the column takes, and the rows of the side table. */
+export interface CustomWrite {
+  /** With `null` for what is cleared. */
+  readonly values: Readonly<Record<string, unknown>>
+  readonly rows: readonly CustomRow[]
+  /** Definitions whose rows are replaced. */
+  readonly touched: readonly string[]
+  /** Members that refer to users, to be checked. */
+  readonly userIds: readonly string[]
+}
+
+export interface CustomRow {
+  readonly fieldId: string
+  readonly place: number
+  readonly text: string | null
+  readonly number: number | null
+  readonly unique: string | null
+}
+
+/**
+ * Checks custom values against their definitions. `whole` (create, PUT) fills in defaults and asks for what is required;
+ * otherwise absent leaves. Throws `400 VALIDATION_FAILED` that names each wrong key.
+ */
+export function checkCustom(
+  definitions: readonly CustomField[],
+  sent: Readonly<Record<string, unknown>> | undefined,
+  whole: boolean,
+): CustomWrite {
+  const byKey = new Map(definitions.map((definition) => [definition.key, definition]))
+  const errors: MemberError[] = []
+  const values: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(sent ?? {})) {
+    const definition = byKey.get(key)
+    if (!definition) errors.push({ path: `customFields.${key}`, message: 'is not a custom field of this resource', code: 'unrecognized_keys' })
+    else if (value === null) values[key] = null
+    else {
+      const result = schemaOf(definition).safeParse(value)
+      if (result.success) values[key] = result.data
+      else errors.push({ path: `customFields.${key}`, message: result.error.issues[0]?.message ?? 'is not valid', code: 'invalid_value' })
+    }
+  }
+  for (const definition of definitions) {
+    const { key } = definition
+    if (whole && values[key] === undefined && definition.default !== null) values[key] = definition.default
+    const missing = values[key] === null || (whole && values[key] === undefined)
+    if (definition.required && missing && !errors.some((error) => error.path === `customFields.${key}`)) {
+      errors.push({ path: `customFields.${key}`, message: 'is required', code: 'required' })
+    }
+  }
+  if (errors.length > 0) throw invalid(errors)
+  const touched = whole ? definitions : definitions.filter((definition) => values[definition.key] !== undefined)
+  return {
+    values,
+    touched: touched.map((definition) => definition.id),
+    rows: touched.flatMap((definition) => rowsOf(definition, values[definition.key])),
+    userIds: definitions.flatMap((definition) => {
+      const value = definition.type === 'user' ? values[definition.key] : undefined
+      return typeof value === 'string' ? [value] : []
+    }),
+  }
+}
+
+/** The rows of the side table for a value: one for each option of a multiselect, none for what is clear. */
+export function rowsOf(definition: CustomField, value: unknown): CustomRow[] {
+  if (value === null || value === undefined) return []
+  const items: unknown[] = Array.isArray(value) ? value : [value]
+  return items.map((item, place) => ({
+    fieldId: definition.id,
+    place,
+    text: numberOf(definition.type, item) === null ? String(item) : null,
+    number: numberOf(definition.type, item),
+    unique: definition.unique ? JSON.stringify(value) : null,
+  }))
+}
+
+/** Numbers, and dates as days since 1970, filter and sort by their size; everything else as text. */
+export function numberOf(type: string, value: unknown): number | null {
+  if (type === 'number') return Number(value)
+  if (type === 'date') return Math.round(Date.parse(`${String(value)}T00:00:00Z`) / 86_400_000)
+  return null
+}
+
+function schemaOf(definition: CustomField): z.ZodType {
+  const make = schemas[definition.type]
+  if (!make) throw new Error(`there is no custom field type ${definition.type}`)
+  return make(definition)
+}
+
+/** Short enough for an index entry in any script. */
+const shortText = textSchema(500).refine((value) => value.length > 0, { message: 'must not be empty; send null to clear it' })
+
+const schemas: Readonly<Record<string, (definition: CustomField) => z.ZodType>> = {
+  text: () => shortText,
+  number: () => z.number({ error: 'must be a number' }).min(-1e15).max(1e15),
+  date: () => z.iso.date({ error: 'must be a date: YYYY-MM-DD' }),
+  boolean: () => z.boolean({ error: 'must be true or false' }),
+  select: ({ options }) => z.string().refine((value) => options.includes(value), { message: `must be one of ${options.join(', ')}` }),
+  multiselect: ({ options }) =>
+    z
+      .array(z.string().refine((value) => options.includes(value), { message: `must be of ${options.join(', ')}` }))
+      .max(500)
+      .refine((values) => new Set(values).size === values.length, { message: 'must not name an option twice' }),
+  url: () => z.intersection(shortText, url().schema),
+  email: () => email().schema,
+  phone: () => phone().schema,
+  user: () => idSchema,
+}

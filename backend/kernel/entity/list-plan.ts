@@ -1,0 +1,227 @@
+import type { Binder } from '../db/plan.ts'
+import type { Scope } from '../rights.ts'
+import { columnOf, type Entity } from './define.ts'
+import { documentSql } from './document.ts'
+import type { Field } from './fields.ts'
+import { type Filter, fieldOf, type ListQuery } from './list-query.ts'
+import { scopeSql } from './scope.ts'
+
+/** A key of the order: its SQL over the rows that a branch gives, its type in a cursor, and whether it can be null. */
+interface Key {
+  readonly sql: string
+  readonly type: string
+  readonly descending: boolean
+  readonly nullable: boolean
+}
+
+/** Where the cursor stands, so far as it makes another statement: before the rows with a value, or among those without. */
+export type CursorPart = 'none' | 'value' | 'null'
+
+/**
+ * A page by keyset. One key is read in two branches, rows with a value and then rows without, each straight from the
+ * index `(tenant, key, id)`: nulls come last in both directions, and no row comparison meets one.
+ */
+export function listSql(entity: Entity, query: ListQuery, scope: Scope, cursor: CursorPart, bind: Binder): string {
+  const driver = driverOf(entity, query)
+  const keys = query.sort.map(({ name, descending }) => keyOf(entity, name, descending, driver))
+  const [first] = keys
+  if (!first) throw new Error('a list has no order')
+  const where = conditionsOf(entity, query, driver, bind)
+  const fixed = [`r.tenant_id = ${bind('tenant', 'uuid')}`, 'r.deleted_at is null', archivedSql(query), scopeSql(entity, scope, 'r', bind, 'holders'), ...where]
+  const rows = query.limit + 1
+  const branches =
+    keys.length === 1
+      ? branchesOf(entity, first, fixed, driver, cursor, rows, bind)
+      : [branch(entity, keys, [...fixed, ...(cursor === 'none' ? [] : [afterSql(keys, bind)])], driver, rows, bind)]
+  const direction = (descending: boolean) => (descending ? 'desc' : 'asc')
+  const order = [
+    ...(keys.length === 1 ? ['part'] : []),
+    ...keys.map((key, index) => `k${index} ${direction(key.descending)} nulls last`),
+    `id ${direction(keys.at(-1)?.descending ?? false)}`,
+  ].join(', ')
+  const last = (sql: string) => `max(${sql}) filter (where r.place = ${query.limit})`
+  return `with page as (
+      select b.*, row_number() over (order by ${order}) as place from (${branches.join(' union all ')}) b order by ${order} limit ${rows}
+    )
+    select coalesce(json_agg(${documentSql(entity, 'json', query.fields ?? undefined)} order by r.place) filter (where r.place <= ${query.limit}), '[]')::text as data,
+      count(*) > ${query.limit} as more, ${keys.map((_key, index) => `${last(`r.k${index}::text`)} as last${index}`).join(', ')},
+      ${last('r.id::text')} as last_id from page r`
+}
+
+/** How many there are, counted to 10,001. */
+export function countSql(entity: Entity, query: ListQuery, scope: Scope, bind: Binder): string {
+  const driver = driverOf(entity, query)
+  const where = [`r.tenant_id = ${bind('tenant', 'uuid')}`, 'r.deleted_at is null', archivedSql(query), scopeSql(entity, scope, 'r', bind, 'holders'), ...conditionsOf(entity, query, driver, bind)]
+  const source = driver ? `(${driverRows(driver, bind)}) v cross join lateral (${driverJoin(entity, driver, bind)}) r` : `${entity.table} r`
+  const distinct = driver && driver.several ? 'distinct r.id' : '1'
+  return `select count(*)::integer as total from (select ${distinct} from ${source} where ${where.join(' and ')} limit 10001) c`
+}
+
+/** The filter that picks the rows from a narrow table, or value by value from an index in the list's order. */
+interface Driver {
+  readonly filter: Filter
+  readonly side: 'tags' | 'links' | 'custom' | null
+  readonly field: Field | null
+  readonly several: boolean
+  readonly ranged: boolean
+}
+
+function driverOf(entity: Entity, query: ListQuery): Driver | null {
+  const byCreation = query.sort.length === 1 && query.sort[0]?.name === 'createdAt'
+  const sortName = query.sort[0]?.name
+  for (const filter of query.filters) {
+    const field = filter.custom ? null : fieldOf(entity, filter.name)
+    const side = filter.custom ? 'custom' : (field?.side ?? null)
+    const matching = filter.operator === 'eq' || filter.operator === 'in'
+    const several = filter.operator === 'in'
+    if (side && matching && byCreation) return { filter, side, field, several, ranged: false }
+    if (side === 'custom' && !matching && sortName === filter.name) return { filter, side, field, several: false, ranged: true }
+    if (!side && several && byCreation) return { filter, side: null, field, several, ranged: false }
+  }
+  return null
+}
+
+function keyOf(entity: Entity, name: string, descending: boolean, driver: Driver | null): Key {
+  if (driver?.side === 'custom' && driver.ranged) return { sql: 'r.side_key', type: 'double precision', descending, nullable: false }
+  const field = fieldOf(entity, name)
+  const column = driver?.side && name === 'createdAt' ? 'r.side_key' : `r.${field.sortColumn ?? columnOf(name, field)}`
+  const nullable = !(field.required || field.neverNull || field.default !== undefined || name === 'createdAt' || name === 'updatedAt')
+  return { sql: column, type: field.sortType ?? field.type, descending, nullable }
+}
+
+function branchesOf(entity: Entity, key: Key, fixed: readonly string[], driver: Driver | null, cursor: CursorPart, rows: number, bind: Binder): string[] {
+  const compare = key.descending ? '<' : '>'
+  const id = driver?.side ? 'r.side_id' : 'r.id'
+  const withValue = [
+    ...fixed,
+    ...(key.nullable ? [`${key.sql} is not null`] : []),
+    ...(cursor === 'value' ? [`(${key.sql}, ${id}) ${compare} (${bind('last0', key.type)}, ${bind('lastId', 'uuid')})`] : []),
+  ]
+  const withoutValue = [...fixed, `${key.sql} is null`, ...(cursor === 'null' ? [`${id} ${compare} ${bind('lastId', 'uuid')}`] : [])]
+  return [
+    ...(cursor === 'null' ? [] : [branch(entity, [key], withValue, driver, rows, bind, 0)]),
+    ...(key.nullable ? [branch(entity, [key], withoutValue, driver, rows, bind, 1)] : []),
+  ]
+}
+
+function branch(entity: Entity, keys: readonly Key[], where: readonly string[], driver: Driver | null, rows: number, bind: Binder, part?: number): string {
+  const direction = (key: Key | undefined) => (key?.descending ? 'desc' : 'asc')
+  const nulls = part === undefined ? ' nulls last' : ''
+  const id = driver?.side ? 'r.side_id' : 'r.id'
+  const order = `${keys.map((key) => `${key.sql} ${direction(key)}${nulls}`).join(', ')}, ${id} ${direction(keys.at(-1))}`
+  const columns = `${keys.map((key, index) => `${key.sql} as k${index}`).join(', ')}${part === undefined ? '' : `, ${part} as part`}`
+  if (!driver) return `(select r.*, ${columns} from ${entity.table} r where ${where.join(' and ')} order by ${order} limit ${rows})`
+  const rowsOf = `select r.*, ${columns} from (${driverJoin(entity, driver, bind)}) r where ${where.join(' and ')} order by ${order} limit ${rows}`
+  // A record that several values give is one row of the list.
+  return driver.several
+    ? `(select distinct on (k0, id) p.* from (${driverRows(driver, bind)}) v cross join lateral (${rowsOf}) p order by k0 ${direction(keys[0])}, id ${direction(keys[0])} limit ${rows})`
+    : `(select p.* from (${driverRows(driver, bind)}) v cross join lateral (${rowsOf}) p)`
+}
+
+/** The values of the driver, one a row. */
+function driverRows(driver: Driver, bind: Binder): string {
+  if (driver.ranged) return 'select 1 as value'
+  const type = driver.side === null ? (driver.field?.sortType ?? driver.field?.type ?? 'text') : sideType(driver)
+  return `select unnest(${bind(parameterOf(driver.filter), `${type}[]`)}) as value`
+}
+
+const sideType = (driver: Driver): string => {
+  if (driver.side === 'links') return 'uuid'
+  return driver.side === 'custom' && (driver.filter.custom?.type === 'number' || driver.filter.custom?.type === 'date') ? 'double precision' : 'text'
+}
+
+/** The rows of one value `v.value` in the order of the index. */
+function driverJoin(entity: Entity, driver: Driver, bind: Binder): string {
+  const tenant = bind('tenant', 'uuid')
+  const { filter, field } = driver
+  if (driver.side === null && field) {
+    return `select r.* from ${entity.table} r where r.tenant_id = ${tenant} and r.${field.sortColumn ?? columnOf(filter.name, field)} = v.value`
+  }
+  const join = `join ${entity.table} r on r.tenant_id = s.tenant_id and r.id = s.record_id`
+  if (driver.side === 'tags') {
+    return `select r.*, s.created_at as side_key, s.record_id as side_id from record_tags s ${join}
+      where s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.tag = v.value`
+  }
+  if (driver.side === 'links') {
+    return `select r.*, s.created_at as side_key, s.record_id as side_id from record_links s ${join}
+      where s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.member = '${filter.name}' and s.target_id = v.value`
+  }
+  const column = sideType(driver) === 'text' ? 's.text_value' : 's.number_value'
+  const key = driver.ranged ? 's.number_value' : 's.created_at'
+  const condition = driver.ranged
+    ? `${column} ${symbols[filter.operator]} ${bind(parameterOf(filter), 'double precision')}`
+    : `${column} = v.value`
+  return `select r.*, ${key} as side_key, s.record_id as side_id from custom_values s ${join}
+    where s.tenant_id = ${tenant} and s.field_id = ${bind(`${parameterOf(filter)}Field`, 'uuid')} and ${condition}`
+}
+
+const symbols: Readonly<Record<string, string>> = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' }
+
+/** The name of a filter's parameter. */
+const parameterOf = (filter: Filter): string => `${filter.name}_${filter.operator}`
+
+/** The parameters of the filters: what is looked up in a side table is always a list. */
+export function filterParameters(entity: Entity, filters: readonly Filter[]): Record<string, unknown> {
+  return Object.fromEntries(
+    filters.flatMap((filter) => {
+      const side = filter.custom !== undefined || entity.all[filter.name]?.side !== undefined
+      const value = side && filter.operator === 'eq' ? [filter.value] : filter.value
+      const name = parameterOf(filter)
+      return [[name, value], ...(filter.custom ? [[`${name}Field`, filter.custom.id]] : [])]
+    }),
+  )
+}
+
+const archivedSql = (query: ListQuery): string =>
+  query.filters.some((filter) => filter.name === 'archivedAt') ? 'true' : 'r.archived_at is null'
+
+function conditionsOf(entity: Entity, query: ListQuery, driver: Driver | null, bind: Binder): string[] {
+  const conditions = query.filters.filter((filter) => filter !== driver?.filter).map((filter) => conditionSql(entity, filter, bind))
+  return query.q === null ? conditions : [...conditions, `r.id = any(${bind('found', 'uuid[]')})`]
+}
+
+function conditionSql(entity: Entity, filter: Filter, bind: Binder): string {
+  const parameter = parameterOf(filter)
+  if (filter.custom) return customCondition(filter, bind)
+  const field = fieldOf(entity, filter.name)
+  const column = `r.${field.sortColumn ?? columnOf(filter.name, field)}`
+  const type = field.sortType ?? field.type
+  const { operator } = filter
+  if (field.side === 'tags') return sideExists('record_tags', entity, `s.tag = any(${bind(parameter, 'text[]')})`, bind)
+  if (field.side === 'links') return sideExists('record_links', entity, `s.member = '${filter.name}' and s.target_id = any(${bind(parameter, 'uuid[]')})`, bind)
+  if (operator === 'isNull') return `(${column} is null) = ${bind(parameter, 'boolean')}`
+  if (operator === 'in') return `${column} = any(${bind(parameter, `${type}[]`)})`
+  if (operator === 'ne') return `${column} is distinct from ${bind(parameter, type)}`
+  if (operator === 'nin') return `(${column} is null or ${column} <> all(${bind(parameter, `${type}[]`)}))`
+  if (operator === 'contains') return `strpos(lower(${column}), lower(${bind(parameter, 'text')})) > 0`
+  if (operator === 'startsWith') return `starts_with(lower(${column}), lower(${bind(parameter, 'text')}))`
+  return `${column} ${symbols[operator]} ${bind(parameter, type)}`
+}
+
+function sideExists(table: string, entity: Entity, condition: string, bind: Binder): string {
+  return `exists (select 1 from ${table} s where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = r.id
+    and s.record_type = '${entity.type}' and ${condition})`
+}
+
+function customCondition(filter: Filter, bind: Binder): string {
+  const parameter = parameterOf(filter)
+  const numeric = filter.custom?.type === 'number' || filter.custom?.type === 'date'
+  const column = numeric ? 's.number_value' : 's.text_value'
+  const type = numeric ? 'double precision' : 'text'
+  const any = filter.operator === 'eq' || filter.operator === 'in'
+  const condition = any ? `${column} = any(${bind(parameter, `${type}[]`)})` : `${column} ${symbols[filter.operator]} ${bind(parameter, type)}`
+  return `exists (select 1 from custom_values s where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = r.id
+    and s.field_id = ${bind(`${parameter}Field`, 'uuid')} and ${condition})`
+}
+
+/** Several keys: after the cursor key by key, where a null stands behind every value. */
+function afterSql(keys: readonly Key[], bind: Binder): string {
+  const alternatives = keys.map((key, index) => {
+    const value = bind(`last${index}`, key.type)
+    const further = `((${value} is not null and ${key.sql} is null) or ${key.sql} ${key.descending ? '<' : '>'} ${value})`
+    return [...keys.slice(0, index).map((earlier, place) => `${earlier.sql} is not distinct from ${bind(`last${place}`, earlier.type)}`), further].join(' and ')
+  })
+  const same = keys.map((key, index) => `${key.sql} is not distinct from ${bind(`last${index}`, key.type)}`).join(' and ')
+  const id = `r.id ${keys.at(-1)?.descending ? '<' : '>'} ${bind('lastId', 'uuid')}`
+  return `(${[...alternatives.map((sql) => `(${sql})`), `(${same} and ${id})`].join(' or ')})`
+}

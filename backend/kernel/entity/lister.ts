@@ -1,0 +1,111 @@
+import type { Ctx } from '../context.ts'
+import type { Tx } from '../db/database.ts'
+import { fill, planCache } from '../db/plan.ts'
+import { invalidMember } from '../errors.ts'
+import { readCursor, writeCursor } from '../http/page.ts'
+import type { CustomFields } from './custom.ts'
+import type { Entity } from './define.ts'
+import { documentSql } from './document.ts'
+import type { Field } from './fields.ts'
+import { type CursorPart, countSql, filterParameters, listSql } from './list-plan.ts'
+import { type ListQuery, listIdentity, readListQuery } from './list-query.ts'
+import type { Registry } from './registry.ts'
+import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
+
+/** Finds up to 200 ids for the quick find `?q=`; given by the search module. */
+export type QuickFind = (ctx: Ctx, type: string, q: string) => Promise<readonly string[]>
+
+/** A page as JSON text. */
+export type Lister = (tx: Tx, search: URLSearchParams) => Promise<string>
+
+/** The lists of a noun: filters, sorts, cursors, capped counts, sparse fields and includes. */
+export function createLister(entity: Entity, registry: Registry, customFields: CustomFields, find: QuickFind): Lister {
+  const plans = planCache()
+  return async (tx, search) => {
+    const usesCustom = [...search.keys()].some((name) => name.startsWith('cf.'))
+    const definitions = usesCustom ? await customFields.of(tx.ctx, entity.path) : []
+    const query = readListQuery(entity, search, definitions)
+    const scope = tx.ctx.rights.scope(entity.type, 'read')
+    const identity = listIdentity(tx.ctx, entity, query)
+    const cursor = query.cursor === null ? null : cursorOf(query.cursor, identity, query.sort.length)
+    const part: CursorPart = cursor === null ? 'none' : query.sort.length === 1 && cursor.keys[0] === null ? 'null' : 'value'
+    const found = query.q === null ? null : await find(tx.ctx, entity.type, query.q)
+    const values = {
+      tenant: tx.ctx.tenantId,
+      holders: scopeUsers(scope),
+      found,
+      ...filterParameters(entity, query.filters),
+      ...Object.fromEntries((cursor?.keys ?? []).map((key, index) => [`last${index}`, key])),
+      lastId: cursor?.id,
+    }
+    const shape = JSON.stringify([scopeShape(scope), part, query.limit, query.sort, query.fields, query.q !== null, query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type])])
+    const rows = tx.query(fill(plans(`list ${shape}`, (bind) => listSql(entity, query, scope, part, bind)), values)).catch((error) => {
+      throw badCursor(error, query)
+    })
+    const counted = query.count ? tx.query(fill(plans(`count ${shape}`, (bind) => countSql(entity, query, scope, bind)), values)) : null
+    const [[row], total] = await Promise.all([rows, counted])
+    if (!row) throw new Error('a list gave no answer')
+    const next = row.more ? writeCursor([...query.sort.map((_key, index) => row[`last${index}`]), row.last_id], identity) : null
+    const data = query.include.length > 0 ? await withIncludes(tx, entity, registry, query, row.data) : row.data
+    return `{"data":${data},"page":${JSON.stringify(pageMember(query, next, total?.[0]?.total))}}`
+  }
+}
+
+/** Adds the records that members point at, one query a type for the whole page; unreadable ones are null. */
+export async function withIncludes(tx: Tx, entity: Entity, registry: Registry, query: Pick<ListQuery, 'include' | 'fields'>, data: string): Promise<string> {
+  const records: Record<string, unknown>[] = JSON.parse(data)
+  for (const include of query.include) {
+    const [name, field] = Object.entries(entity.all).find(([, item]) => item.include === include) ?? []
+    if (!name || !field?.ref) continue
+    const ids = pointers(name, field, records)
+    const found = await readMany(tx, registry, field.ref, [...new Set([...ids.values()].flat())])
+    for (const record of records) {
+      const targets = (ids.get(String(record.id)) ?? []).map((id) => found.get(id) ?? null)
+      record[include] = field.many ? targets.filter((target) => target !== null) : (targets[0] ?? null)
+    }
+  }
+  return JSON.stringify(records)
+}
+
+function pointers(name: string, field: Field, records: readonly Record<string, unknown>[]): Map<string, string[]> {
+  const result = new Map<string, string[]>()
+  for (const record of records) {
+    const value = record[name]
+    result.set(String(record.id), field.many && Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : [])
+  }
+  return result
+}
+
+async function readMany(tx: Tx, registry: Registry, type: string, ids: readonly string[]): Promise<Map<string, unknown>> {
+  const entity = registry.entities.get(type)
+  if (!entity || ids.length === 0) return new Map()
+  const scope = tx.ctx.rights.scope(type, 'read')
+  const made = includePlans(`${type} ${scopeShape(scope)}`, (bind) => `
+    select r.id, ${documentSql(entity, 'json')} as doc from ${entity.table} r
+    where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = any(${bind('ids', 'uuid[]')})
+      and ${type === 'user' ? 'true' : 'r.deleted_at is null'} and ${scopeSql(entity, scope, 'r', bind, 'holders')}`)
+  const rows = await tx.query(fill(made, { tenant: tx.ctx.tenantId, ids, holders: scopeUsers(scope) }))
+  return new Map(rows.map((row) => [row.id, row.doc]))
+}
+
+const includePlans = planCache(100)
+
+function cursorOf(text: string, identity: string, keys: number): { keys: (string | null)[]; id: string } {
+  const values = readCursor(text, identity)
+  const id = values.at(-1)
+  const rest = values.slice(0, -1)
+  const ok = typeof id === 'string' && rest.length === keys && rest.every((value) => value === null || typeof value === 'string')
+  if (!ok) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+  return { keys: rest.map((value) => (value === null ? null : String(value))), id }
+}
+
+/** A cursor that was tampered with holds values that do not fit their types. */
+function badCursor(error: unknown, query: ListQuery): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return query.cursor !== null && /^22/.test(code) ? invalidMember('cursor', 'must be a cursor that a page of this list gave') : error
+}
+
+function pageMember(query: ListQuery, nextCursor: string | null, total: number | undefined): Record<string, unknown> {
+  const count = total === undefined ? {} : total > 10_000 ? { total: 10_000, totalIsLowerBound: true } : { total }
+  return { limit: query.limit, nextCursor, ...count }
+}

@@ -1,0 +1,160 @@
+import type { Binder } from '../db/plan.ts'
+import type { Scope } from '../rights.ts'
+import { columnOf, type Entity } from './define.ts'
+import { documentSql } from './document.ts'
+import type { Field } from './fields.ts'
+import { missingSql } from './references.ts'
+import type { Registry } from './registry.ts'
+import { scopeSql } from './scope.ts'
+import { type SideChange, sideSql } from './sides.ts'
+
+/**
+ * The one statement of a create: references checked, row, event, side tables and idempotency key; all or nothing.
+ * `known` and `gate` answer a repeated or concurrent request under the same key without doing anything.
+ */
+export function createSql(entity: Entity, names: readonly string[], registry: Registry, withKey: boolean, bind: Binder): string {
+  const tenant = bind('tenant', 'uuid')
+  const columns: string[] = ['tenant_id', 'id', 'created_at', 'updated_at', 'created_by_id']
+  const values: string[] = [tenant, bind('id', 'uuid'), 'now()', 'now()', bind('actor', 'uuid')]
+  for (const [name, field] of Object.entries(entity.all)) {
+    const value = names.includes(name) ? bind(name, field.type) : absentSql(field, bind)
+    if (field.readOnly || value === null) continue
+    columns.push(columnOf(name, field))
+    values.push(value)
+  }
+  const free = withKey ? ', gate g where g.free and' : ' where'
+  const ctes = [
+    ...(withKey ? keyGate(bind) : []),
+    `verdict as materialized (select ${missingSql(entity, names, registry, bind, false)} as missing)`,
+    `new as (insert into ${entity.table} (${columns.join(', ')})
+       select ${values.join(', ')} from verdict v${free} cardinality(v.missing) = 0 returning *)`,
+    `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc from new r)`,
+    `event as (${eventSql(entity, `'${entity.type}.created'`, createdChanges, 'after n', bind)})`,
+    ...sideSql(entity, names, 'follow', bind),
+    ...(withKey ? [keepKey(bind)] : []),
+  ]
+  const known = withKey
+    ? `g.free, k.status as known_status, k.body as known_body, k.headers as known_headers, k.same as known_same,`
+    : ''
+  const from = withKey ? 'gate g left join known k on true cross join verdict v' : 'verdict v'
+  return `with ${ctes.join(',\n')}
+    select ${known} v.missing, n.doc::text as doc, n.id, n.version, e.name as event
+    from ${from} left join after n on true left join event e on true`
+}
+
+/** What a change is made of. */
+export interface ChangeShape {
+  /** Members that are set from parameters. */
+  readonly names: readonly string[]
+  /** Columns that are set to SQL (`deleted_at`: `now()`). */
+  readonly fixed?: Readonly<Record<string, string>>
+  /** SQL over the row before, `o`: which rows are looked for. */
+  readonly among: 'live' | 'deleted'
+  /** The event's verb; absent: the entity's verbs decide, else `updated`. */
+  readonly verb?: string
+  readonly sides: SideChange
+  readonly scope: Scope
+  /** Members whose objects are merged instead of replaced. */
+  readonly merged: readonly string[]
+  readonly withReadOnly: boolean
+  readonly withVersion: boolean
+}
+
+/**
+ * The one statement of a change. The old row is read `for update`, else the difference is against a stale one; a change
+ * that changes nothing touches neither row nor log; a verdict that is not clean changes nothing and is told.
+ */
+export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry, bind: Binder): string {
+  const tenant = bind('tenant', 'uuid')
+  const sets = setsOf(entity, shape, bind)
+  const pairs = Object.entries(sets)
+  const differs = pairs.map(([column, value]) => `o.${column} is distinct from ${value}`).join(' or ')
+  const doc = documentSql(entity, 'jsonb')
+  const ctes = [
+    `old as materialized (select r.*, ${doc} as doc from ${entity.table} r
+       where r.tenant_id = ${tenant} and r.id = ${bind('id', 'uuid')} and r.deleted_at is ${shape.among === 'live' ? '' : 'not '}null
+       for update of r)`,
+    `verdict as materialized (select
+       ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
+       ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
+       ${shape.withReadOnly ? alteredSql(bind) : `'{}'::text[]`} as altered,
+       ${missingSql(entity, shape.names, registry, bind, true)} as missing
+       from old o)`,
+    `new as (update ${entity.table} r
+       set ${[...pairs.map(([column, value]) => `${column} = ${value}`), 'version = o.version + 1', 'updated_at = greatest(now(), o.updated_at)'].join(', ')}
+       from old o, verdict v
+       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${differs || 'false'})
+       returning r.*)`,
+    `after as materialized (select r.*, ${doc} as doc from new r)`,
+    `event as (${eventSql(entity, nameSql(entity, shape.verb), changedChanges, 'after n, old o', bind)})`,
+    ...sideSql(entity, shape.names, shape.sides, bind),
+  ]
+  return `with ${ctes.join(',\n')}
+    select v.fresh, v.allowed, v.altered, v.missing, coalesce(n.doc, o.doc)::text as doc,
+           coalesce(n.version, o.version) as version, n.id is not null as changed, e.name as event
+    from old o cross join verdict v left join after n on true left join event e on true`
+}
+
+function setsOf(entity: Entity, shape: ChangeShape, bind: Binder): Record<string, string> {
+  const sets: Record<string, string> = {}
+  for (const name of shape.names) {
+    const field = entity.all[name]
+    if (!field) continue
+    const column = columnOf(name, field)
+    const value = bind(name, field.type)
+    sets[column] = shape.merged.includes(name)
+      ? `nullif(jsonb_strip_nulls(coalesce(o.${column}, '{}') || ${value}), ${field.default === undefined ? `'{}'::jsonb` : 'null::jsonb'})`
+      : value
+  }
+  return { ...sets, ...shape.fixed }
+}
+
+/** What stands in a column when the request left the member out; null: the column's own default. */
+function absentSql(field: Field, bind: Binder): string | null {
+  if (field.absent === 'actor') return bind('owner', 'uuid')
+  if (field.absent === 'currency') return `(select t.currency from tenants t where t.id = ${bind('tenant', 'uuid')})`
+  return null
+}
+
+const alteredSql = (bind: Binder): string =>
+  `coalesce((select array_agg(sent.key) from jsonb_each(${bind('readOnly', 'jsonb')}) sent where sent.value is distinct from o.doc -> sent.key), '{}')`
+
+function nameSql(entity: Entity, verb: string | undefined): string {
+  if (verb) return `'${entity.type}.${verb}'`
+  const cases = (entity.verbs ?? []).map(({ verb, when }) => `when ${when} then '${entity.type}.${verb}'`)
+  return cases.length === 0 ? `'${entity.type}.updated'` : `case ${cases.join(' ')} else '${entity.type}.updated' end`
+}
+
+const createdChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', null, 'newValue', m.value)), '[]')
+  from jsonb_each(n.doc) m
+  where m.value not in ('null', '[]', '{}', '""') and m.key not in ('id', 'version', 'createdAt', 'updatedAt', 'createdById'))`
+
+const changedChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', o.doc -> m.key, 'newValue', m.value)), '[]')
+  from jsonb_each(n.doc) m where m.value is distinct from o.doc -> m.key and m.key not in ('version', 'updatedAt'))`
+
+function eventSql(entity: Entity, name: string, changes: string, from: string, bind: Binder): string {
+  return `insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data)
+    select ${bind('tenant', 'uuid')}, ${bind('eventId', 'uuid')}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
+      ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},
+      ${changes}, n.doc, ${bind('data', 'jsonb')}
+    from ${from} returning name`
+}
+
+const keyPredicate = (bind: Binder): string =>
+  `i.tenant_id = ${bind('tenant', 'uuid')} and i.actor_id = ${bind('actor', 'uuid')} and i.method = ${bind('keyMethod', 'text')}
+   and i.path = ${bind('keyPath', 'text')} and i.key = ${bind('key', 'text')}`
+
+/** An answer that is kept is given again; a request in flight under the key holds its lock until it commits. */
+function keyGate(bind: Binder): string[] {
+  return [
+    `known as materialized (select i.status, i.body, i.headers, i.body_hash = ${bind('keyHash', 'bytea')} as same
+       from idempotency_keys i where ${keyPredicate(bind)})`,
+    `gate as materialized (select case when exists (select 1 from known) then false
+       else pg_try_advisory_xact_lock(hashtextextended(${bind('keyLock', 'text')}, 0)) end as free)`,
+  ]
+}
+
+const keepKey = (bind: Binder): string =>
+  `kept as (insert into idempotency_keys (tenant_id, actor_id, method, path, key, body_hash, status, headers, body)
+     select ${bind('tenant', 'uuid')}, ${bind('actor', 'uuid')}, ${bind('keyMethod', 'text')}, ${bind('keyPath', 'text')}, ${bind('key', 'text')},
+       ${bind('keyHash', 'bytea')}, 201, jsonb_build_object('Location', ${bind('location', 'text')}, 'ETag', '"1"'), n.doc::text from after n)`

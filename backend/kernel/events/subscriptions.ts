@@ -1,0 +1,62 @@
+import type { Database } from '../db/database.ts'
+import type { Direct } from '../db/direct.ts'
+import type { Logger } from '../log.ts'
+import { listParked, type Parked, park, unpark } from './cursors.ts'
+import { readAt } from './log.ts'
+import { createRunner, type RunnerState } from './runner.ts'
+import type { Subscription } from './subscription.ts'
+import type { Wake } from './wake.ts'
+
+/** All subscriptions of the process, in both lanes. */
+export interface Subscriptions {
+  readonly states: readonly RunnerState[]
+  start(): void
+  stop(): Promise<void>
+}
+
+/** Makes a runner for each subscription and lane. */
+export function createSubscriptions(
+  deps: { db: Database; direct: Direct; wake: Wake; log: Logger },
+  subscriptions: readonly Subscription[],
+): Subscriptions {
+  const runners = subscriptions.flatMap((subscription) => [
+    createRunner(deps, subscription, 'live'),
+    createRunner(deps, subscription, 'bulk'),
+  ])
+  return {
+    get states() {
+      return runners.map((runner) => runner.state)
+    },
+    start: () => {
+      for (const runner of runners) runner.start()
+    },
+    stop: async () => {
+      await Promise.all(runners.map((runner) => runner.stop()))
+    },
+  }
+}
+
+/** Gives a parked event to its subscription again: digested and taken away in one transaction, or parked anew. */
+export async function replay(
+  db: Database,
+  subscriptions: readonly Subscription[],
+  parked: Parked,
+): Promise<{ digested: boolean; error?: unknown }> {
+  const subscription = subscriptions.find((item) => item.name === parked.subscription)
+  if (!subscription) throw new Error(`there is no subscription named ${parked.subscription}`)
+  const event = await readAt(db.worker, parked.tenantId, parked)
+  if (!event) throw new Error(`the event ${parked.eventId} is no longer in the log`)
+  try {
+    const prepared = await subscription.prepare([event])
+    await db.workerTransaction(async (tx) => {
+      await subscription.apply?.(tx, prepared)
+      await unpark(tx, parked)
+    })
+    return { digested: true }
+  } catch (error) {
+    await db.workerTransaction((tx) => park(tx, parked.subscription, event, error))
+    return { digested: false, error }
+  }
+}
+
+export { listParked }

@@ -1,0 +1,42 @@
+import express, { type RequestHandler } from 'express'
+import type { ZodType } from 'zod'
+import { invalid, type MemberError, Problem } from '../errors.ts'
+
+const limit = 1024 * 1024
+
+/** Reads a body of up to 1 MiB as bytes; what it is is decided by {@link parseBody}. */
+export const rawBody: RequestHandler = express.raw({ type: () => true, limit })
+
+/** JSON of the bytes. Throws 415 for another type, 400 for what is no JSON in UTF-8. */
+export function parseBody(bytes: unknown, contentType: string | undefined): unknown {
+  if (!Buffer.isBuffer(bytes) || bytes.length === 0) return undefined
+  if (!/^application\/(json|[\w.-]+\+json)\s*(;\s*charset=("?)utf-8\2\s*)?$/i.test(contentType ?? '')) {
+    throw new Problem(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json in UTF-8')
+  }
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    throw new Problem(400, 'MALFORMED_JSON', 'The body is not UTF-8')
+  }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Problem(400, 'MALFORMED_JSON', 'The body is not JSON', { cause: error })
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Parses a part of a request; 400 names each member that is wrong, as the caller wrote it. */
+export function parsePart(schema: ZodType, value: unknown): unknown {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw invalid(
+    result.error.issues.flatMap((issue): MemberError[] =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a member of this request', code: issue.code }))
+        : [{ path: issue.path.join('.'), message: issue.message, code: issue.code }],
+    ),
+  )
+}

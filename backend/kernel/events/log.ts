@@ -32,12 +32,12 @@ export async function readBetween(db: WorkerTx, after: Position, horizon: string
   return found.flat().map(eventOf).sort(byPosition)
 }
 
-/** Events of one tenant since a moment, up to the horizon, in (tx, seq) order. */
-export async function readSince(db: WorkerTx, tenantId: string, moment: Date): Promise<DomainEvent[]> {
+/** The first events of one tenant since a moment, up to the horizon, in (tx, seq) order. */
+export async function readSince(db: WorkerTx, tenantId: string, moment: Date, limit: number): Promise<DomainEvent[]> {
   const rows = await db.query(sql`
     select ${columns} from events e
     where e.tenant_id = ${tenantId} and e.occurred_at >= ${moment} and e.tx < pg_snapshot_xmin(pg_current_snapshot())
-    order by e.tx, e.seq`)
+    order by e.tx, e.seq limit ${limit}`)
   return rows.map(eventOf)
 }
 

@@ -7,6 +7,6 @@ export interface Tail {
    * horizon, in (tx, seq) order, each event once. Listeners must not throw; they are told in order of registration.
    */
   listen(listener: (events: readonly DomainEvent[]) => void): void
-  /** Events of one tenant after a position and younger than the moment, in (tx, seq) order, complete to the horizon. */
-  since(tenantId: string, moment: Date): Promise<DomainEvent[]>
+  /** The first events of one tenant since a moment, in (tx, seq) order; fewer than the limit are complete to the horizon. */
+  since(tenantId: string, moment: Date, limit: number): Promise<DomainEvent[]>
 }

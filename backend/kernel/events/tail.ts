@@ -51,7 +51,7 @@ export function createTail(db: WorkerTx, wake: Wake, log: Logger): RunningTail {
       return healthy
     },
     listen: (listener) => void listeners.push(listener),
-    since: (tenantId, moment) => readSince(db, tenantId, moment),
+    since: (tenantId, moment, limit) => readSince(db, tenantId, moment, limit),
     start: async () => {
       position = { tx: String(BigInt(await readHorizon(db)) - 1n), seq: maxSeq }
       stopped = false

@@ -97,7 +97,7 @@ call protect('teams', 'select, insert, update', 'select, delete');
 create table users (
   tenant_id uuid not null references tenants,
   id uuid not null,
-  account_id uuid not null references accounts,
+  account_id uuid not null default nullif(current_setting('app.account_id', true), '')::uuid references accounts,
   name text collate "und-x-icu" not null,
   email text collate "und-x-icu" not null,
   role text not null default 'member' check (role in ('owner', 'admin', 'manager', 'member', 'viewer')),

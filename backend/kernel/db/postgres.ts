@@ -5,6 +5,9 @@ import type { Committed, Database, Query, Row, Statement, Tx, WorkerTx } from '.
 import { isConnectionError, mayRepeat } from './problems.ts'
 import { queryAsTenant } from './tenant-query.ts'
 
+/** A context made by `transaction` leads back to it under this symbol, also when it is spread: whoever is handed it joins. */
+const open = Symbol('open transaction')
+
 /** The database with its pools. */
 export interface Postgres extends Database {
   readonly app: pg.Pool
@@ -29,11 +32,12 @@ export function createPostgres(options: {
   const committed = (events: readonly Committed[]) => {
     if (events.length > 0) for (const listener of listeners) listener(events)
   }
-  // A context made by `transaction` leads back to its transaction, so that whoever is handed it joins.
-  const open = new WeakMap<Ctx, OpenTransaction>()
-
-  const tenant = (ctx: Ctx): Tx =>
-    open.get(ctx) ?? { ctx, query: autocommit(app, ctx), appended: (event) => committed([event]) }
+  const tenant = (ctx: Ctx): Tx => {
+    const outer = openOf(ctx)
+    return outer
+      ? { ...outer, ctx }
+      : { ctx, query: autocommit(app, ctx), appended: (event) => committed([event]) }
+  }
 
   const transaction = async <T>(ctx: Ctx, work: (tx: Tx) => Promise<T>): Promise<T> => {
     const outer = openOf(ctx)
@@ -90,8 +94,6 @@ interface OpenTransaction extends Tx {
   done: boolean
 }
 
-/** A context made by `transaction` leads back to it, also when it is spread: whoever is handed it joins. */
-const open = Symbol('open transaction')
 type Joined = Ctx & { readonly [open]?: () => OpenTransaction | undefined }
 
 const openOf = (ctx: Joined): OpenTransaction | undefined => ctx[open]?.()

@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import type { Database } from '../../kernel/db/database.ts'
+import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
+import { noBody, verbRoute } from '../../kernel/entity/verb-route.ts'
+import { type Route, route } from '../../kernel/http/route.ts'
+import { lose, move, reopen, win } from './deal.actions.ts'
+import { deal } from './deal.entity.ts'
+import { readBoard } from './deal.queries.ts'
+
+/** What is special about deals: the verbs and the board. */
+export function dealRoutes(db: Database, deals: Repository): Route[] {
+  return [
+    verbRoute(db, deal, { name: 'move', summary: 'Move a deal to a stage', body: z.strictObject({ stageId: idSchema, position: z.number().min(-1e15).max(1e15).optional() }) }, (tx, id, body) =>
+      move(tx, deals, id, body.stageId, body.position),
+    ),
+    verbRoute(db, deal, { name: 'win', summary: 'Win a deal', body: noBody }, (tx, id) => win(tx, deals, id)),
+    verbRoute(db, deal, { name: 'lose', summary: 'Lose a deal', body: z.strictObject({ reason: textSchema(1000).optional() }).optional() }, (tx, id, body) => lose(tx, deals, id, body?.reason)),
+    verbRoute(db, deal, { name: 'reopen', summary: 'Take a won or lost deal up again', body: noBody }, (tx, id) => reopen(tx, deals, id)),
+    route({
+      method: 'get',
+      path: '/deals/board',
+      operationId: 'dealBoard',
+      summary: 'The stages of a pipeline with their sums and first cards',
+      tag: 'deals',
+      query: z.strictObject({ pipelineId: idSchema.optional() }),
+      responses: { 200: { description: 'The board', schema: z.object({ data: z.array(laneSchema) }) } },
+      problems: [404],
+      handle: async (ctx, { query }) => ({ status: 200, body: { data: await readBoard(db.tenant(ctx), query.pipelineId) } }),
+    }),
+  ]
+}
+
+const laneSchema = z.object({
+  stage: z.object({
+    id: z.uuid(),
+    name: z.string(),
+    kind: z.enum(['open', 'won', 'lost']),
+    probability: z.int(),
+    order: z.int(),
+    rottingDays: z.int().nullable(),
+  }),
+  count: z.int(),
+  value: z.number(),
+  weightedValue: z.number(),
+  otherCurrencies: z.array(z.object({ currency: z.string(), count: z.int(), value: z.number(), weightedValue: z.number() })),
+  cards: z.array(deal.recordSchema),
+})

@@ -1,0 +1,76 @@
+import type { Database } from '../kernel/db/database.ts'
+import type { CustomFields } from '../kernel/entity/custom.ts'
+import type { Entity } from '../kernel/entity/define.ts'
+import { createLister, type QuickFind } from '../kernel/entity/lister.ts'
+import { createRegistry, type Registry } from '../kernel/entity/registry.ts'
+import { createRepository, type Repository } from '../kernel/entity/repository.ts'
+import { entityRoutes, everything, type Offer } from '../kernel/entity/router.ts'
+import type { Route } from '../kernel/http/route.ts'
+import { company } from './companies/company.entity.ts'
+import { contact } from './contacts/contact.entity.ts'
+import { customField } from './custom-fields/custom-field.entity.ts'
+import { deal } from './deals/deal.entity.ts'
+import { dealRoutes } from './deals/deal.routes.ts'
+import { note } from './notes/note.entity.ts'
+import { pipeline } from './pipelines/pipeline.entity.ts'
+import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
+import { tag } from './tags/tag.entity.ts'
+import { tagRoutes } from './tags/tag.routes.ts'
+import { task } from './tasks/task.entity.ts'
+import { taskRoutes } from './tasks/task.routes.ts'
+import { team } from './teams/team.entity.ts'
+import { user } from './users/user.entity.ts'
+import { userRoutes } from './users/user.routes.ts'
+
+interface Noun {
+  readonly entity: Entity
+  readonly offers: readonly Offer[]
+  readonly routes?: (db: Database, repository: Repository) => Route[]
+}
+
+const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
+
+/** One line a noun. */
+const nouns: readonly Noun[] = [
+  { entity: contact, offers: everything },
+  { entity: company, offers: everything },
+  { entity: deal, offers: everything, routes: dealRoutes },
+  { entity: task, offers: everything, routes: taskRoutes },
+  { entity: note, offers: everything },
+  { entity: pipeline, offers: ['list', 'get'], routes: pipelineRoutes },
+  { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
+  { entity: customField, offers: setUp },
+  { entity: team, offers: setUp },
+  { entity: user, offers: ['list', 'get'], routes: userRoutes },
+]
+
+/** All nouns, wired to the engine. */
+export interface Entities {
+  readonly registry: Registry
+  repository(type: string): Repository
+  /** The routes need the quick find, which the search gives. */
+  routes(find: QuickFind): Route[]
+}
+
+/** Builds the repositories and routes of all nouns. */
+export function createEntities(db: Database, customFields: CustomFields): Entities {
+  const registry = createRegistry(
+    nouns.map((noun) => noun.entity),
+    { user: { table: 'users', live: 'x.deleted_at is null and x.active' }, stage: { table: 'stages', live: 'true' } },
+  )
+  const repositories = new Map(nouns.map(({ entity }) => [entity.type, createRepository(entity, registry, customFields)]))
+  const repository = (type: string): Repository => {
+    const known = repositories.get(type)
+    if (!known) throw new Error(`there is no noun ${type}`)
+    return known
+  }
+  return {
+    registry,
+    repository,
+    routes: (find) =>
+      nouns.flatMap(({ entity, offers, routes }) => [
+        ...entityRoutes({ db, registry, repository: repository(entity.type), list: createLister(entity, registry, customFields, find) }, offers),
+        ...(routes?.(db, repository(entity.type)) ?? []),
+      ]),
+  }
+}

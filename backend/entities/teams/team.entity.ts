@@ -1,0 +1,14 @@
+import { defineEntity } from '../../kernel/entity/define.ts'
+import { ref, text } from '../../kernel/entity/fields.ts'
+
+/** A sales team with its manager. */
+export const team = defineEntity({
+  type: 'team',
+  path: 'teams',
+  fields: {
+    name: text({ required: true, max: 100, filter: ['eq', 'in', 'contains', 'startsWith'] }),
+    managerId: ref('user', { include: 'manager', filter: ['eq', 'in'] }),
+  },
+  title: (record) => String(record.name ?? ''),
+  example: { name: 'Central' },
+})

@@ -1,0 +1,86 @@
+import sql from 'sql-template-tag'
+import type { Tx } from '../../kernel/db/database.ts'
+import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
+import { conflict, duplicate, forbidden, rule } from '../../kernel/errors.ts'
+import { newId } from '../../kernel/ids.ts'
+import { checkPassword, hashPassword } from '../../kernel/password.ts'
+import { endSessions } from './session.actions.ts'
+
+/**
+ * Makes a member who can sign in with a password. A person who has an account already must be asked, not overwritten:
+ * unless the password is the account's own, that is `409 CONFLICT`.
+ */
+export async function createUser(tx: Tx, users: Repository, values: Values, password: string): Promise<Stored> {
+  refuseRole(tx, values.role)
+  const email = String(values.email)
+  const [known] = await tx.query(sql`select id, password_hash from find_account(${email})`)
+  if (known && !(await checkPassword(password, known.password_hash))) {
+    throw conflict('A person with this email has an account already; its password is needed')
+  }
+  const accountId = known?.id ?? (await createAccount(tx, email, await hashPassword(password)))
+  return addMember(tx, users, accountId, values)
+}
+
+/** Makes an account; another request that made it meanwhile is a conflict. */
+export async function createAccount(tx: Tx, email: string, passwordHash: string): Promise<string> {
+  const id = newId()
+  const [made] = await tx.query(sql`select create_account(${id}, ${email}, ${passwordHash}) as id`)
+  if (!made?.id) throw conflict('A person with this email has just made an account; try again')
+  return made.id
+}
+
+/** Makes an account a member of the tenant. */
+export async function addMember(tx: Tx, users: Repository, accountId: string, values: Values, id = newId()): Promise<Stored> {
+  // The account is no member of the API: the column takes it from the transaction.
+  await tx.query(sql`select set_config('app.account_id', ${accountId}, true)`)
+  try {
+    return await users.create(tx, values, { id })
+  } catch (error) {
+    if (error instanceof Error && 'constraint' in error && error.constraint === 'users_account') {
+      throw duplicate('email', 'email belongs to a member of this tenant already')
+    }
+    throw error
+  }
+}
+
+/** Changes a member. Owners are made and unmade by owners only, and one always remains. */
+export async function updateUser(tx: Tx, users: Repository, id: string, values: Values, expected: Expected): Promise<Changed> {
+  const before = await lockUser(tx, id)
+  if (before) {
+    if (values.role !== undefined && values.role !== before.role) refuseRole(tx, values.role, before.role)
+    const leaves = (values.role !== undefined && values.role !== 'owner') || values.active === false
+    if (before.role === 'owner' && before.active && leaves) await refuseLastOwner(tx, id)
+    if (values.active === false && id === tx.ctx.actor.id) throw rule('OWN_ACCOUNT', 'You cannot deactivate yourself')
+  }
+  const changed = await users.update(tx, id, values, { expected })
+  if (values.active === false && changed.changed) await endSessions(tx, id, 'deactivated')
+  return changed
+}
+
+/** Ends a membership and its sessions; the id keeps resolving as owner, author and actor. */
+export async function removeUser(tx: Tx, users: Repository, id: string, expected: Expected): Promise<void> {
+  const before = await lockUser(tx, id)
+  if (before && id === tx.ctx.actor.id) throw rule('OWN_ACCOUNT', 'You cannot remove yourself')
+  if (before?.role === 'owner') {
+    refuseRole(tx, 'owner')
+    await refuseLastOwner(tx, id)
+  }
+  await users.remove(tx, id, expected)
+  await endSessions(tx, id, 'removed')
+}
+
+async function lockUser(tx: Tx, id: string): Promise<{ role: string; active: boolean } | undefined> {
+  const [row] = await tx.query<{ role: string; active: boolean }>(sql`
+    select role, active from users where tenant_id = ${tx.ctx.tenantId} and id = ${id} and deleted_at is null for update`)
+  return row
+}
+
+function refuseRole(tx: Tx, ...touched: unknown[]): void {
+  if (touched.includes('owner') && tx.ctx.rights.role !== 'owner') throw forbidden('Only an owner makes and unmakes owners')
+}
+
+async function refuseLastOwner(tx: Tx, id: string): Promise<void> {
+  const others = await tx.query(sql`
+    select 1 from users where tenant_id = ${tx.ctx.tenantId} and role = 'owner' and active and deleted_at is null and id <> ${id} for update`)
+  if (others.length === 0) throw rule('LAST_OWNER', 'A tenant keeps at least one active owner')
+}

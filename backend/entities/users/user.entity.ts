@@ -1,0 +1,23 @@
+import { defineEntity } from '../../kernel/entity/define.ts'
+import { choice, email, flag, ref, text } from '../../kernel/entity/fields.ts'
+import { locale, timezone } from '../../kernel/entity/places.ts'
+
+export const roles = ['owner', 'admin', 'manager', 'member', 'viewer'] as const
+
+/** A member of the tenant. The person behind it signs in with an account, which may belong to several tenants. */
+export const user = defineEntity({
+  type: 'user',
+  path: 'users',
+  fields: {
+    name: text({ required: true, max: 100, sort: true, filter: ['contains', 'startsWith'] }),
+    email: email({ required: true, fixed: true, filter: ['eq', 'in'] }),
+    role: choice(roles, { default: 'member', filter: ['eq', 'in'] }),
+    teamId: ref('team', { include: 'team' }),
+    managerId: ref('user', { include: 'manager' }),
+    timezone: timezone(),
+    locale: locale(),
+    active: flag({ default: true }),
+  },
+  title: (record) => String(record.name ?? ''),
+  example: { name: 'Grace Hopper', email: 'grace@example.com', role: 'manager', timezone: 'America/New_York' },
+})

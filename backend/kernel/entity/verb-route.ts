@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import type { Database, Tx } from '../db/database.ts'
+import { type Route, route } from '../http/route.ts'
+import { recordAnswer } from './answer.ts'
+import { type Entity, named } from './define.ts'
+import { idSchema } from './fields.ts'
+import type { Stored } from './repository.ts'
+
+/** The route of a verb, `POST /{r}/{id}/{verb}`: does it and answers 200 with the record. */
+export function verbRoute<B extends z.ZodType>(
+  db: Database,
+  entity: Entity,
+  verb: { name: string; summary: string; body: B },
+  act: (tx: Tx, id: string, body: z.output<B>) => Promise<Stored>,
+): Route {
+  return route({
+    method: 'post',
+    path: `/${entity.path}/{id}/${verb.name}`,
+    operationId: `${verb.name}${named(entity.type)}`,
+    summary: verb.summary,
+    tag: entity.path,
+    params: z.object({ id: idSchema }),
+    body: verb.body as z.ZodType<z.output<B>>,
+    responses: { 200: { description: `The ${entity.type}`, schema: entity.recordSchema, headers: ['ETag'] } },
+    problems: [409],
+    handle: async (ctx, { params, body }) => recordAnswer(await act(db.tenant(ctx), params.id, body)),
+  })
+}
+
+/** The body of a verb that has nothing to say. */
+export const noBody = z.strictObject({}).optional()

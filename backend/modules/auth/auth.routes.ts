@@ -1,0 +1,215 @@
+import sql from 'sql-template-tag'
+import { z } from 'zod'
+import { endSession } from '../../entities/users/session.actions.ts'
+import { user } from '../../entities/users/user.entity.ts'
+import { passwordSchema } from '../../entities/users/user.routes.ts'
+import type { Database } from '../../kernel/db/database.ts'
+import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
+import { invalidMember, notFound } from '../../kernel/errors.ts'
+import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
+import type { Rights } from '../../kernel/rights.ts'
+import { login, logout, readTenant, refresh, refuseRegistration, register, type SignIn } from './auth.actions.ts'
+import type { Tokens } from './tokens.ts'
+
+export interface AuthOptions {
+  readonly db: Database
+  readonly tokens: Tokens
+  readonly users: Repository
+  readonly registration: 'open' | 'invite' | 'off'
+  /** Whether browsers reach us by https: then the cookie is sent there only. */
+  readonly secureCookies: boolean
+  /** Nouns, for the list of permissions of `me`. */
+  readonly types: readonly string[]
+}
+
+const name = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
+const tag = 'auth'
+
+const tenantSchema = z
+  .object({ id: z.uuid(), name: z.string(), timezone: z.string(), locale: z.string(), currency: z.string(), plan: z.string(), createdAt: z.iso.datetime({ precision: 3 }) })
+  .meta({ id: 'Tenant' })
+
+const signInSchema = z
+  .object({ user: user.recordSchema, tenant: tenantSchema, accessToken: z.string(), refreshToken: z.string().optional(), expiresIn: z.int() })
+  .meta({ id: 'SignIn' })
+
+const meSchema = z
+  .object({ user: user.recordSchema, tenant: tenantSchema, role: z.string(), permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })) })
+  .meta({ id: 'Me' })
+
+const sessionSchema = z
+  .object({
+    id: z.uuid(),
+    current: z.boolean(),
+    userAgent: z.string().nullable(),
+    ipAddress: z.string().nullable(),
+    createdAt: z.iso.datetime({ precision: 3 }),
+    lastUsedAt: z.iso.datetime({ precision: 3 }),
+    expiresAt: z.iso.datetime({ precision: 3 }),
+  })
+  .meta({ id: 'Session' })
+
+/** Sign-in, sessions and the caller himself: section 2 of the contract, as far as it is built. */
+export function authRoutes(options: AuthOptions): Route[] {
+  const { db } = options
+  return [
+    publicRoute({
+      method: 'post',
+      path: '/auth/register',
+      operationId: 'register',
+      summary: 'Make a tenant and its owner',
+      tag,
+      body: z.strictObject({ organization: name, name, email: email().schema, password: passwordSchema, cookie: z.boolean().optional() }),
+      responses: { 201: { description: 'Signed in', schema: signInSchema } },
+      problems: [401, 403, 409],
+      handle: async (caller, { body: { cookie, ...values } }) => {
+        refuseRegistration(options.registration)
+        return signedIn(201, await register(options, caller, values), cookie, options)
+      },
+    }),
+    publicRoute({
+      method: 'post',
+      path: '/auth/login',
+      operationId: 'login',
+      summary: 'Sign in with email and password',
+      tag,
+      body: z.strictObject({ email: z.string().max(320), password: z.string().max(200), cookie: z.boolean().optional() }),
+      responses: { 200: { description: 'Signed in', schema: signInSchema } },
+      problems: [401],
+      handle: async (caller, { body: { cookie, ...values } }) => signedIn(200, await login(options, caller, clean(values)), cookie, options),
+    }),
+    publicRoute({
+      method: 'post',
+      path: '/auth/refresh',
+      operationId: 'refresh',
+      summary: 'Change a refresh token for the next one and an access token',
+      tag,
+      body: z.strictObject({ refreshToken: z.string().max(500).optional() }).optional(),
+      responses: { 200: { description: 'Signed in', schema: signInSchema } },
+      problems: [401],
+      handle: async (caller, { body }) => {
+        const sent = body?.refreshToken
+        const token = sent ?? readCookie(caller.header('Cookie'))
+        if (token === undefined) throw invalidMember('refreshToken', 'is required, as no cookie holds one', 'required')
+        return signedIn(200, await refresh(options, caller, token), sent === undefined, options)
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/auth/logout',
+      operationId: 'logout',
+      summary: 'End this session',
+      tag,
+      idempotency: 'none',
+      responses: { 204: { description: 'Ended', schema: null } },
+      handle: async (ctx) => {
+        await logout(db, ctx)
+        return { status: 204, headers: { 'Set-Cookie': cookieOf('', 0, options) } }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/auth/me',
+      operationId: 'me',
+      summary: 'The current user, tenant, role and permissions',
+      tag,
+      responses: { 200: { description: 'Who I am', schema: meSchema } },
+      handle: async (ctx) => ({ status: 200, body: await me(options, db.tenant(ctx)) }),
+    }),
+    route({
+      method: 'patch',
+      path: '/auth/me',
+      operationId: 'updateMe',
+      summary: 'Change your own name, time zone and language',
+      tag,
+      body: z.strictObject({ name: name.optional(), timezone: timezoneSchema.nullable().optional(), locale: localeSchema.nullable().optional() }),
+      responses: { 200: { description: 'Who I am', schema: meSchema } },
+      handle: async (ctx, { body }) => {
+        // Everybody may change these of himself, whatever his role says of users.
+        const own: Rights = { ...ctx.rights, scope: () => 'all' }
+        await options.users.update(db.tenant({ ...ctx, rights: own }), ctx.actor.id ?? '', body)
+        return { status: 200, body: await me(options, db.tenant(ctx)) }
+      },
+    }),
+    ...sessionRoutes(db),
+  ]
+}
+
+function sessionRoutes(db: Database): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/auth/sessions',
+      operationId: 'listSessions',
+      summary: 'Devices on which you are signed in',
+      tag,
+      query: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
+      responses: { 200: { description: 'A page of sessions', schema: pageOf(sessionSchema) } },
+      handle: async (ctx, { query }) => {
+        const limit = query.limit ?? 50
+        const list = `sessions ${ctx.tenantId} ${ctx.actor.id}`
+        const after = query.cursor === undefined ? null : readCursor(query.cursor, list)[0]
+        if (after !== null && !idSchema.safeParse(after).success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+        const rows = await db.tenant(ctx).query(sql`
+          select id, id = ${ctx.sessionId} as current, user_agent as "userAgent", ip as "ipAddress",
+            to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
+            to_char(last_used_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "lastUsedAt",
+            to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "expiresAt"
+          from sessions
+          where tenant_id = ${ctx.tenantId} and user_id = ${ctx.actor.id} and ended_at is null and expires_at > now()
+            and (${after}::uuid is null or id < ${after}::uuid)
+          order by id desc limit ${limit + 1}`)
+        const data = rows.slice(0, limit)
+        return { status: 200, body: { data, page: { limit, nextCursor: rows.length > limit ? writeCursor([data.at(-1)?.id], list) : null } } }
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/auth/sessions/{id}',
+      operationId: 'deleteSession',
+      summary: 'Sign a device out',
+      tag,
+      params: z.object({ id: idSchema }),
+      responses: { 204: { description: 'Signed out', schema: null } },
+      handle: async (ctx, { params }) => {
+        const ended = await db.transaction(ctx, (tx) => endSession(tx, ctx.actor.id ?? '', params.id, 'signed_out'))
+        if (!ended) throw notFound()
+        return { status: 204 }
+      },
+    }),
+  ]
+}
+
+async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Promise<unknown> {
+  const { rights, actor } = tx.ctx
+  const [stored, tenant] = await Promise.all([options.users.get(tx, actor.id ?? ''), readTenant(tx)])
+  const actions = ['read', 'create', 'update', 'delete'] as const
+  const permissions = options.types.flatMap((resource) =>
+    actions.flatMap((action) => {
+      const scope = rights.scope(resource, action)
+      if (scope === 'none') return []
+      return [{ resource, action, scope: scope === 'all' ? 'all' : rights.role === 'manager' ? 'team' : 'own' }]
+    }),
+  )
+  return { user: JSON.parse(stored.json), tenant, role: rights.role, permissions }
+}
+
+function signedIn(status: number, signIn: SignIn, cookie: boolean | undefined, options: AuthOptions): Answer {
+  if (!cookie) return { status, body: signIn }
+  const { refreshToken, ...body } = signIn
+  return { status, body, headers: { 'Set-Cookie': cookieOf(refreshToken, 30 * 24 * 3600, options) } }
+}
+
+const cookieName = 'clientforge_refresh'
+
+const cookieOf = (value: string, seconds: number, { secureCookies }: AuthOptions): string =>
+  `${cookieName}=${value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secureCookies ? '; Secure' : ''}`
+
+const readCookie = (header: string | undefined): string | undefined =>
+  header?.split(/; */).find((pair) => pair.startsWith(`${cookieName}=`))?.slice(cookieName.length + 1) || undefined
+
+/** What Postgres cannot hold is no account's email. */
+const clean = (values: { email: string; password: string }) => ({ ...values, email: values.email.trim().replaceAll('\0', '') })

@@ -1,0 +1,84 @@
+import sql from 'sql-template-tag'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
+import { unauthenticated } from '../../kernel/errors.ts'
+import type { DomainEvent } from '../../kernel/events/event.ts'
+import type { Authenticator } from '../../kernel/http/authenticator.ts'
+import { newId } from '../../kernel/ids.ts'
+import type { Rights } from '../../kernel/rights.ts'
+import { compileRights } from './rights.ts'
+import type { Tokens } from './tokens.ts'
+
+interface Principal {
+  readonly userId: string
+  readonly name: string
+  readonly rights: Rights
+}
+
+/** An authenticator whose cache the log keeps right. */
+export interface Principals extends Authenticator {
+  /** Forgets who is concerned by events: changed users and teams, ended sessions. */
+  forget(events: readonly Pick<DomainEvent, 'tenantId' | 'type'>[]): void
+}
+
+const forgetters = new Set(['user', 'team', 'session'])
+
+/** Checks access tokens against live sessions and rights, cached by session until the log says otherwise. */
+export function createPrincipals(db: Database, tokens: Tokens, cacheIsRight: () => boolean): Principals {
+  const byTenant = new Map<string, Map<string, Promise<Principal>>>()
+  const principalOf = (tenantId: string, sessionId: string, userId: string): Promise<Principal> => {
+    const sessions = byTenant.get(tenantId) ?? new Map<string, Promise<Principal>>()
+    byTenant.set(tenantId, sessions)
+    const known = cacheIsRight() ? sessions.get(sessionId) : undefined
+    if (known) return known
+    const loading = load(db.tenant(systemCtx(tenantId)), sessionId, userId)
+    sessions.set(sessionId, loading)
+    loading.catch(() => sessions.delete(sessionId))
+    return loading
+  }
+  return {
+    authenticate: async (token, caller) => {
+      const claims = tokens.readAccess(token)
+      const principal = await principalOf(claims.tid, claims.sid, claims.sub)
+      const ctx: Ctx = {
+        tenantId: claims.tid,
+        actor: { id: principal.userId, type: 'user', name: principal.name },
+        rights: principal.rights,
+        sessionId: claims.sid,
+        requestId: caller.requestId,
+        operationId: newId(),
+        ip: caller.ip,
+        userAgent: caller.userAgent,
+        lane: 'live',
+      }
+      return { ctx, expiresAt: claims.exp * 1000 }
+    },
+    forget: (events) => {
+      for (const event of events) if (forgetters.has(event.type)) byTenant.delete(event.tenantId)
+    },
+  }
+}
+
+/** The system acting in a tenant: may do everything, and is nobody. */
+export function systemCtx(tenantId: string): Ctx {
+  const id = newId()
+  const rights: Rights = { userId: '', role: 'system', scope: () => 'all' }
+  return { tenantId, actor: { id: null, type: 'system', name: 'ClientForge' }, rights, sessionId: null, requestId: id, operationId: id, ip: null, userAgent: null, lane: 'live' }
+}
+
+async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
+  const [row] = await tx.query(sql`
+    select u.id, u.name, u.role, array(
+      with recursive mine as (
+        select m.id from users m where m.tenant_id = u.tenant_id and m.deleted_at is null
+          and (m.manager_id = u.id or m.team_id = u.team_id
+               or m.team_id in (select t.id from teams t where t.tenant_id = u.tenant_id and t.manager_id = u.id and t.deleted_at is null))
+        union
+        select m.id from users m join mine on m.manager_id = mine.id where m.tenant_id = u.tenant_id and m.deleted_at is null
+      ) select mine.id from mine where u.role = 'manager') as team
+    from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id
+    where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
+      and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
+  if (!row) throw unauthenticated('The session has ended')
+  return { userId: row.id, name: row.name, rights: compileRights(row.id, row.role, row.team) }
+}

@@ -38,7 +38,9 @@ export function createDelivery(deps: {
   const heldClients = new Map<string, Set<Client>>()
 
   const deliver = (sequenced: readonly Sequenced[]): void => {
-    const items = sequenced.map(({ place, event }) => ({ place, event, messages: messagesOf(event) }))
+    const items = sequenced
+      .filter(({ event }) => clients.ofTenant(event.tenantId).size > 0)
+      .map(({ place, event }) => ({ place, event, messages: messagesOf(event) }))
     for (const client of awaitingCount(items, clients)) hold(client, async () => {})
     for (const item of items) {
       for (const client of heldClients.get(item.event.tenantId) ?? []) queue(client, item)

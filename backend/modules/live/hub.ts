@@ -10,8 +10,8 @@ export interface Hub {
   readonly place: Place
   /** Ids of events before `place` that wait for a lower version of their record. */
   readonly waiting: ReadonlySet<string>
-  /** Begins at a position: what stands before it is left to replay. */
-  start(from: Position): void
+  /** Begins at a position: what stands before it is left to replay, but for the events that wait beyond it. */
+  start(from: Position, held: readonly DomainEvent[]): void
   accept(events: readonly DomainEvent[]): void
   /** Whether the hub comes to a place within the milliseconds. Another process may be a little further than this one. */
   reaches(place: Place, milliseconds: number): Promise<boolean>
@@ -19,14 +19,16 @@ export interface Hub {
 
 const none: ReadonlySet<string> = new Set()
 
-/** Makes the hub. Events of tenants without a socket here are passed over. */
+/**
+ * Makes the hub. It follows every tenant, listened to or not: what waits when a client comes back is in neither what was
+ * before nor, if nobody had remembered it, in what comes.
+ */
 export function createHub(deps: {
   log: Logger
-  listened(tenantId: string): boolean
   readAhead(events: readonly DomainEvent[], beyond: Position): Promise<Ahead>
   deliver(items: readonly Sequenced[]): void
 }): Hub {
-  const { log, listened, readAhead, deliver } = deps
+  const { log, readAhead, deliver } = deps
   // Of each record the version up to which everything has come: the next one needs no look at the log.
   const complete = new LRUCache<string, number>({ max: 20_000 })
   const hopers = new Set<{ place: Place; tell(): void }>()
@@ -38,17 +40,20 @@ export function createHub(deps: {
   const digest = async (events: readonly DomainEvent[]): Promise<void> => {
     const last = events.at(-1)
     if (!last || comparePlaces(endOf(last), place) <= 0) return
-    const fresh = events.filter((event) => listened(event.tenantId) && comparePlaces(endOf(event), place) > 0)
-    const before = held.filter((event) => listened(event.tenantId))
-    const doubtful = [...before, ...doubtfulOf(fresh, complete)]
+    const fresh = events.filter((event) => comparePlaces(endOf(event), place) > 0)
+    const doubtful = [...held, ...doubtfulOf(fresh, complete)]
     const ahead = doubtful.length > 0 ? await look(doubtful, last) : undefined
-    const step = sequence(fresh, ahead, before)
-    held = step.waiting
-    waiting = held.length > 0 ? new Set(held.map((event) => event.id)) : none
+    const step = sequence(fresh, ahead, held)
+    keep(step.waiting)
     for (const { event } of step.sequenced) note(complete, event)
     deliver(step.sequenced)
     place = endOf(last)
     for (const hoper of hopers) if (comparePlaces(hoper.place, place) <= 0) hoper.tell()
+  }
+
+  const keep = (events: readonly DomainEvent[]): void => {
+    held = events
+    waiting = events.length > 0 ? new Set(events.map((event) => event.id)) : none
   }
 
   const look = (events: readonly DomainEvent[], beyond: Position): Promise<Ahead | undefined> =>
@@ -64,8 +69,9 @@ export function createHub(deps: {
     get waiting() {
       return waiting
     },
-    start: (from) => {
+    start: (from, held) => {
       place = endOf(from)
+      keep(held)
     },
     accept: (events) => {
       queue = queue

@@ -10,7 +10,7 @@ import { newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { Module } from '../../kernel/module.ts'
 import { admitWithToken } from './admission.ts'
-import { readAhead } from './ahead.ts'
+import { readAhead, readWaiting } from './ahead.ts'
 import { type Client, createClients } from './client.ts'
 import { acceptWith, serveConnections } from './connection.ts'
 import { createControl, type Reason } from './control.ts'
@@ -53,7 +53,6 @@ export function liveModule(deps: LiveDeps): Module {
 
   const hub = createHub({
     log,
-    listened: (tenantId) => clients.ofTenant(tenantId).size > 0,
     readAhead: (events, beyond) => readAhead(db.worker, events, beyond),
     deliver: (items) => delivery.deliver(items),
   })
@@ -88,7 +87,8 @@ export function liveModule(deps: LiveDeps): Module {
   return {
     name: 'live',
     start: async () => {
-      hub.start({ tx: String(BigInt(await readHorizon(db.worker)) - 1n), seq: '9223372036854775807' })
+      const from = { tx: String(BigInt(await readHorizon(db.worker)) - 1n), seq: '9223372036854775807' }
+      hub.start(from, await readWaiting(db.worker, from))
       const gauge = socketGauge()
       const counted = (count: number): void => gauge.set(count)
       serveConnections(io, { log, clients, follows, hub, control, recheck, resume, admitted, request, counted })

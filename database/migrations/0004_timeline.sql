@@ -33,6 +33,7 @@ create index activities_entity on activities (tenant_id, entity_type, entity_id,
 create index activities_type on activities (tenant_id, entity_type, occurred_at, id);
 create index activities_action on activities (tenant_id, action, occurred_at, id);
 create index activities_actor on activities (tenant_id, actor_id, occurred_at, id);
+create index activities_personal on activities (tenant_id, actor_id, occurred_at, id) where personal;
 create index activities_document on activities using gin (document) with (fastupdate = off);
 call protect('activities', 'select', 'select, insert', 'select');
 

@@ -1,0 +1,117 @@
+import type { Entity } from './kernel/entity/define.ts'
+
+/** What an activity says was done: the contract's closed list. */
+export type ActivityAction = (typeof activityActions)[number]
+
+const activityActions = [
+  'created',
+  'updated',
+  'deleted',
+  'viewed',
+  'archived',
+  'restored',
+  'assigned',
+  'unassigned',
+  'completed',
+  'reopened',
+  'sent',
+  'received',
+  'uploaded',
+  'downloaded',
+  'shared',
+  'commented',
+  'mentioned',
+  'logged_in',
+  'logged_out',
+] as const
+
+/** What is known of an event by its name. */
+export interface EventKind {
+  /** The sentence of its activity; `{actor} {noun} {name} {fields}` are filled in. */
+  readonly sentence: string
+  /** The action of its activity; null: it is none. */
+  readonly action: ActivityAction | null
+  /** Seen only by who did it and by administrators. */
+  readonly personal?: true
+}
+
+/** All events of the house, and what the records that they are of are called. */
+export interface Catalogue {
+  /** Every declared name, `noun.verb`, with its kind. */
+  readonly kinds: ReadonlyMap<string, EventKind>
+  /** The nouns of events that can be activities. */
+  readonly types: readonly string[]
+  /** What activities say was done. */
+  readonly actions: readonly ActivityAction[]
+  /** Those of them that only personal activities have. */
+  readonly personalActions: readonly ActivityAction[]
+  /** The kind of an event; that of a name which nobody declared follows from its verb. */
+  kindOf(name: string): EventKind
+  /** What a record is called, from the record as the API shows it. */
+  titleOf(type: string, record: Readonly<Record<string, unknown>>): string
+}
+
+/** Makes the catalogue: what every record goes through for each noun, and the verbs below. */
+export function createCatalogue(entities: ReadonlyMap<string, Entity>): Catalogue {
+  const everyday = [...entities.keys()].flatMap((type) =>
+    Object.entries(ofEveryRecord).map(([verb, kind]): [string, EventKind] => [`${type}.${verb}`, kind]),
+  )
+  const kinds = new Map<string, EventKind>([...everyday, ...Object.entries(verbs)])
+  const shown = [...kinds].filter(([, kind]) => kind.action !== null)
+  return {
+    kinds,
+    actions: activityActions,
+    personalActions: activityActions.filter((action) => isPersonal(shown, action)),
+    types: [...new Set(shown.map(([name]) => name.slice(0, name.indexOf('.'))))],
+    kindOf: (name) => kinds.get(name) ?? undeclared(name),
+    titleOf: (type, record) => {
+      const entity = entities.get(type)
+      return entity ? entity.title(record) : String(record.name ?? '')
+    },
+  }
+}
+
+function isPersonal(kinds: readonly [string, EventKind][], action: ActivityAction): boolean {
+  const meant = kinds.filter(([, kind]) => kind.action === action)
+  return meant.length > 0 && meant.every(([, kind]) => kind.personal === true)
+}
+
+/** What every record can go through. The engine writes these events of itself. */
+const ofEveryRecord: Readonly<Record<string, EventKind>> = {
+  created: { sentence: '{actor} created the {noun} {name}', action: 'created' },
+  updated: { sentence: '{actor} changed {fields} of the {noun} {name}', action: 'updated' },
+  deleted: { sentence: '{actor} deleted the {noun} {name}', action: 'deleted' },
+  restored: { sentence: '{actor} restored the {noun} {name}', action: 'restored' },
+  archived: { sentence: '{actor} archived the {noun} {name}', action: 'archived' },
+  // The contract has no word of its own for it; `metadata.verb` keeps the difference.
+  unarchived: { sentence: '{actor} took the {noun} {name} out of the archive', action: 'restored' },
+  assigned: { sentence: '{actor} assigned the {noun} {name}', action: 'assigned' },
+  unassigned: { sentence: '{actor} took the {noun} {name} away from who had it', action: 'unassigned' },
+}
+
+/** The verbs that only some nouns have, one line each. */
+const verbs: Readonly<Record<string, EventKind>> = {
+  'deal.moved': { sentence: '{actor} moved the deal {name} to another stage', action: 'updated' },
+  'deal.won': { sentence: '{actor} won the deal {name}', action: 'updated' },
+  'deal.lost': { sentence: '{actor} lost the deal {name}', action: 'updated' },
+  'deal.reopened': { sentence: '{actor} reopened the deal {name}', action: 'reopened' },
+  'task.completed': { sentence: '{actor} completed the task {name}', action: 'completed' },
+  'task.reopened': { sentence: '{actor} reopened the task {name}', action: 'reopened' },
+  'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
+  'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
+  'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
+  // The inbox tells about changes; it is none.
+  'notification.created': { sentence: '', action: null },
+  'notification.updated': { sentence: '', action: null },
+  'notification.deleted': { sentence: '', action: null },
+}
+
+/** Nothing that happened goes untold because a line above is missing: the audit trail is complete first, well-worded second. */
+function undeclared(name: string): EventKind {
+  const [noun = '', verb = ''] = name.split('.')
+  if (noun === 'notification' || verb === 'viewed') return { sentence: '', action: null }
+  const known = ofEveryRecord[verb]
+  if (known) return known
+  const action = activityActions.find((each) => each === verb) ?? 'updated'
+  return { sentence: `{noun} {name}: ${verb.replaceAll('_', ' ')} by {actor}`, action }
+}

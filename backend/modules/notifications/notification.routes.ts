@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Database } from '../../kernel/db/database.ts'
+import { idSchema } from '../../kernel/entity/fields.ts'
+import { invalidMember, notFound } from '../../kernel/errors.ts'
+import { cursorSchema, limitSchema, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { type Answer, type Route, route } from '../../kernel/http/route.ts'
+import { markAllRead, markRead, markUnread, remove, removeSeveral, snooze } from './notification.actions.ts'
+import { countUnread, findEntry, type InboxFilters, listEntries, type Place } from './notification.queries.ts'
+import { notificationSchema } from './notification.ts'
+
+/** The calls of the inbox, under both of their paths. */
+export function notificationRoutes(db: Database): Route[] {
+  return [...routesUnder('/notifications', '', db), ...routesUnder('/users/me/notifications', 'My', db)]
+}
+
+function routesUnder(path: string, my: string, db: Database): Route[] {
+  const tag = 'notifications'
+  const params = z.object({ id: idSchema })
+  const one = { description: 'The notification', schema: notificationSchema }
+  return [
+    route({
+      method: 'get',
+      path,
+      operationId: `list${my}Notifications`,
+      summary: 'My notifications, newest first',
+      tag,
+      query: listSchema,
+      responses: { 200: { description: 'A page of notifications, and how many are unread', schema: inboxSchema } },
+      handle: (ctx, { query }) => answerList(db, ctx, query),
+    }),
+    route({
+      method: 'get',
+      path: `${path}/unread-count`,
+      operationId: `count${my}UnreadNotifications`,
+      summary: 'How many of my notifications are unread',
+      tag,
+      responses: { 200: { description: 'The number', schema: z.object({ unreadCount: z.int() }) } },
+      handle: async (ctx) => ({ status: 200, body: { unreadCount: await countUnread(db.tenant(ctx)) } }),
+    }),
+    route({
+      method: 'post',
+      path: `${path}/mark-all-read`,
+      operationId: `mark${my}AllNotificationsRead`,
+      summary: 'Mark all that are listed read',
+      description: 'What is snoozed stays unread.',
+      tag,
+      responses: { 200: { description: 'How many were unread', schema: z.object({ updated: z.int() }) } },
+      handle: async (ctx) => ({ status: 200, body: { updated: await markAllRead(db, ctx) } }),
+    }),
+    route({
+      method: 'delete',
+      path,
+      operationId: `delete${my}Notifications`,
+      summary: 'Delete several of my notifications',
+      description: 'Ids of notifications that are not there or not mine are passed over.',
+      tag,
+      body: z.strictObject({ ids: z.array(idSchema).min(1).max(1000) }),
+      responses: { 200: { description: 'How many were deleted', schema: z.object({ deleted: z.int() }) } },
+      handle: async (ctx, { body }) => ({ status: 200, body: { deleted: await removeSeveral(db, ctx, body.ids) } }),
+    }),
+    route({
+      method: 'get',
+      path: `${path}/{id}`,
+      operationId: `get${my}Notification`,
+      summary: 'Read one of my notifications',
+      tag,
+      params,
+      responses: { 200: one },
+      handle: async (ctx, { params }) => {
+        const entry = await findEntry(db.tenant(ctx), params.id)
+        if (!entry) throw notFound()
+        return { status: 200, body: entry }
+      },
+    }),
+    route({
+      method: 'patch',
+      path: `${path}/{id}/read`,
+      operationId: `mark${my}NotificationRead`,
+      summary: 'Mark one of my notifications read',
+      tag,
+      params,
+      responses: { 200: one },
+      handle: async (ctx, { params }) => ({ status: 200, body: await markRead(db, ctx, params.id) }),
+    }),
+    route({
+      method: 'patch',
+      path: `${path}/{id}/unread`,
+      operationId: `mark${my}NotificationUnread`,
+      summary: 'Mark one of my notifications unread',
+      tag,
+      params,
+      responses: { 200: one },
+      handle: async (ctx, { params }) => ({ status: 200, body: await markUnread(db, ctx, params.id) }),
+    }),
+    route({
+      method: 'post',
+      path: `${path}/{id}/snooze`,
+      operationId: `snooze${my}Notification`,
+      summary: 'Take one of my notifications out of the list and the count until a time',
+      tag,
+      params,
+      body: z.strictObject({ until: untilSchema }),
+      responses: { 200: one },
+      handle: async (ctx, { params, body }) => ({ status: 200, body: await snooze(db, ctx, params.id, body.until) }),
+    }),
+    route({
+      method: 'delete',
+      path: `${path}/{id}`,
+      operationId: `delete${my}Notification`,
+      summary: 'Delete one of my notifications',
+      tag,
+      params,
+      responses: { 204: { description: 'Deleted', schema: null } },
+      handle: async (ctx, { params }) => {
+        await remove(db, ctx, params.id)
+        return { status: 204 }
+      },
+    }),
+  ]
+}
+
+const listSchema = z.strictObject({
+  unreadOnly: z
+    .enum(['true', 'false'], { error: 'must be true or false' })
+    .transform((value) => value === 'true')
+    .meta({ type: 'boolean', default: false })
+    .optional(),
+  type: z
+    .string()
+    .max(100)
+    .regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i, 'must be a type of notification such as deal.won')
+    .optional(),
+  priority: z.enum(['low', 'normal', 'high', 'urgent']).optional(),
+  limit: limitSchema,
+  cursor: cursorSchema,
+})
+
+const inboxSchema = z.object({
+  data: z.array(notificationSchema),
+  page: z.object({ limit: z.int(), nextCursor: z.string().nullable() }),
+  unreadCount: z.int(),
+})
+
+const untilSchema = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 time' })
+  .transform((text) => new Date(text))
+  .refine((until) => until.getTime() > Date.now(), { message: 'must be a time to come' })
+  .refine((until) => until.getUTCFullYear() <= 9999, { message: 'must be before the year 10000' })
+  .transform((until) => until.toISOString())
+  .meta({ type: 'string', format: 'date-time' })
+
+async function answerList(db: Database, ctx: Ctx, query: z.output<typeof listSchema>): Promise<Answer> {
+  const { cursor, limit = 50, ...filters } = query
+  const list = `notifications ${JSON.stringify(filters satisfies InboxFilters)}`
+  const after = cursor === undefined ? null : placeOf(cursor, list)
+  const tx = db.tenant(ctx)
+  const [entries, unreadCount] = await Promise.all([listEntries(tx, filters, after, limit + 1), countUnread(tx)])
+  const data = entries.slice(0, limit)
+  const last = data.at(-1)
+  const nextCursor = entries.length > limit && last ? writeCursor([last.createdAt, last.id], list) : null
+  return { status: 200, body: { data, page: { limit, nextCursor }, unreadCount } }
+}
+
+function placeOf(cursor: string, list: string): Place {
+  const place = placeSchema.safeParse(readCursor(cursor, list))
+  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+  const [createdAt, id] = place.data
+  return { createdAt, id }
+}
+
+const placeSchema = z.tuple([z.iso.datetime({ precision: 3 }).regex(/^(?!0000)/), idSchema])

@@ -1,0 +1,117 @@
+import { matches } from '../../kernel/events/bus.ts'
+import type { DomainEvent } from '../../kernel/events/event.ts'
+import type { People } from './people.ts'
+
+export type Priority = 'low' | 'normal' | 'high' | 'urgent'
+
+/** One sentence of the product: who is told what when. */
+export interface Rule {
+  readonly type: string
+  /** Names of events with wildcards by segment. */
+  readonly on: readonly string[]
+  /** Whether the change is the one that the rule speaks of. */
+  when(event: DomainEvent): boolean
+  /** Who is told, but for the actor and those who are no longer there. */
+  readonly to: readonly Recipients[]
+  readonly title: string
+  /** `{actor}` and `{name}` are filled in. */
+  readonly message: string
+  /** What is said instead of many of them that one operation brought; `{count}` is filled in. */
+  readonly summary: string
+  readonly priority: Priority
+}
+
+/** People of an event by their part in it. */
+type Recipients = (event: DomainEvent, people: People) => readonly string[]
+
+/** Who is told what: a new notification is a new row. */
+export const rules: readonly Rule[] = [
+  {
+    type: 'deal.assigned',
+    on: ['deal.*'],
+    when: changed('ownerId'),
+    to: [owner],
+    title: 'Deal assigned to you',
+    message: '{actor} assigned the deal {name} to you',
+    summary: '{count} deals were assigned to you',
+    priority: 'normal',
+  },
+  {
+    type: 'deal.won',
+    on: ['deal.*'],
+    when: became('status', 'won'),
+    to: [owner, ownersManager],
+    title: 'Deal won',
+    message: '{actor} won the deal {name}',
+    summary: '{count} deals were won',
+    priority: 'normal',
+  },
+  {
+    type: 'deal.lost',
+    on: ['deal.*'],
+    when: became('status', 'lost'),
+    to: [owner, ownersManager],
+    title: 'Deal lost',
+    message: '{actor} lost the deal {name}',
+    summary: '{count} deals were lost',
+    priority: 'normal',
+  },
+  {
+    type: 'task.assigned',
+    on: ['task.*'],
+    when: changed('assigneeIds'),
+    to: [newAssignees],
+    title: 'Task assigned to you',
+    message: '{actor} assigned the task {name} to you',
+    summary: '{count} tasks were assigned to you',
+    priority: 'normal',
+  },
+  {
+    type: 'task.completed',
+    on: ['task.*'],
+    when: became('status', 'completed'),
+    to: [creator, assignees],
+    title: 'Task completed',
+    message: '{actor} completed the task {name}',
+    summary: '{count} tasks were completed',
+    priority: 'normal',
+  },
+]
+
+/** The rules that speak of an event. */
+export const rulesFor = (event: DomainEvent): Rule[] =>
+  rules.filter((rule) => rule.on.some((pattern) => matches(pattern, event.name)) && rule.when(event))
+
+/** Everybody of whom a rule may ask: the holders of a record and its creator. */
+export const involved = (event: DomainEvent): string[] => [...owner(event), ...assignees(event), ...creator(event)]
+
+function changed(field: string): Rule['when'] {
+  return (event) => event.changes.some((change) => change.field === field)
+}
+
+function became(field: string, value: string): Rule['when'] {
+  return (event) => event.changes.some((change) => change.field === field && change.newValue === value)
+}
+
+function owner(event: DomainEvent): string[] {
+  return ids(event.record?.ownerId)
+}
+
+function ownersManager(event: DomainEvent, people: People): string[] {
+  return owner(event).flatMap((id) => ids(people.managerOf(id)))
+}
+
+function creator(event: DomainEvent): string[] {
+  return ids(event.record?.createdById)
+}
+
+function assignees(event: DomainEvent): string[] {
+  return ids(event.record?.assigneeIds)
+}
+
+function newAssignees(event: DomainEvent): string[] {
+  const before = event.changes.find((change) => change.field === 'assigneeIds')?.oldValue
+  return assignees(event).filter((id) => !ids(before).includes(id))
+}
+
+const ids = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')

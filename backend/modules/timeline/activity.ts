@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import type { ActivityAction, Catalogue } from '../../events.ts'
+import type { Actor } from '../../kernel/context.ts'
+import type { Change, DomainEvent } from '../../kernel/events/event.ts'
+
+/** One thing that was done to a record, as the API and the sockets show it. */
+export type Activity = {
+  /** The id of the event that it tells. */
+  readonly id: string
+  readonly entityType: string
+  readonly entityId: string | null
+  readonly entityName: string
+  readonly action: ActivityAction
+  readonly description: string
+  readonly changes: readonly Change[]
+  readonly actor: Actor
+  readonly ipAddress: string | null
+  readonly userAgent: string | null
+  readonly requestId: string
+  readonly operationId: string
+  /** The record's version, the verb where the action does not say it, and what the verb itself had to say. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly occurredAt: string
+}
+
+/** What an event looks like in the timeline; null when it is no activity (views, what happens in an inbox). */
+export function activityOf(event: DomainEvent, catalogue: Catalogue): Activity | null {
+  const { sentence, action } = catalogue.kindOf(event.name)
+  if (action === null) return null
+  const verb = event.name.slice(event.name.indexOf('.') + 1)
+  const entityName = nameOf(event, catalogue)
+  return {
+    id: event.id,
+    entityType: event.type,
+    entityId: event.recordId,
+    entityName,
+    action,
+    description: inWords(sentence, event, entityName),
+    changes: event.changes,
+    actor: event.actor,
+    ipAddress: event.ip,
+    userAgent: event.userAgent,
+    requestId: event.requestId,
+    operationId: event.operationId,
+    metadata: {
+      ...event.data,
+      ...(event.version === null ? {} : { version: event.version }),
+      ...(verb === action ? {} : { verb }),
+    },
+    occurredAt: event.occurredAt,
+  }
+}
+
+/** The shape of an activity, for validation of answers and the document. */
+export const activitySchema = z
+  .object({
+    id: z.uuid(),
+    entityType: z.string(),
+    entityId: z.uuid().nullable(),
+    entityName: z.string(),
+    action: z.string(),
+    description: z.string(),
+    changes: z.array(z.object({ field: z.string(), oldValue: z.unknown(), newValue: z.unknown() })),
+    actor: z.object({
+      id: z.uuid().nullable(),
+      type: z.enum(['user', 'api_key', 'service', 'import', 'job', 'system']),
+      name: z.string(),
+    }),
+    ipAddress: z.string().nullable(),
+    userAgent: z.string().nullable(),
+    requestId: z.string(),
+    operationId: z.uuid(),
+    metadata: z.record(z.string(), z.unknown()),
+    occurredAt: z.iso.datetime({ precision: 3 }),
+  })
+  .meta({
+    id: 'Activity',
+    example: {
+      id: '0192f0c1-7a4e-7d31-9a55-0d7f3c1b2a90',
+      entityType: 'deal',
+      entityId: '0192f0c1-1b2c-7c44-8e21-6f0d9b3a5c11',
+      entityName: '200 engines',
+      action: 'updated',
+      description: 'Ada Lovelace won the deal “200 engines”',
+      changes: [{ field: 'status', oldValue: 'open', newValue: 'won' }],
+      actor: { id: '0192f0c0-55aa-7b10-b3c4-2e1f0a9d8c77', type: 'user', name: 'Ada Lovelace' },
+      ipAddress: '203.0.113.7',
+      userAgent: 'Mozilla/5.0',
+      requestId: '0192f0c1-7a4d-7001-8c11-aa55bb66cc77',
+      operationId: '0192f0c1-7a4d-7002-8c11-aa55bb66cc78',
+      metadata: { version: 4, verb: 'won' },
+      occurredAt: '2026-11-21T08:00:00.000Z',
+    },
+  })
+
+function nameOf(event: DomainEvent, catalogue: Catalogue): string {
+  if (event.record) return catalogue.titleOf(event.type, event.record)
+  return event.recordId !== null && event.recordId === event.actor.id ? event.actor.name : ''
+}
+
+function inWords(sentence: string, event: DomainEvent, entityName: string): string {
+  const parts: Readonly<Record<string, string>> = {
+    actor: event.actor.name,
+    noun: event.type.replaceAll('_', ' '),
+    name: entityName === '' ? 'without a name' : `“${entityName}”`,
+    fields: listed(event.changes.map(({ field }) => spoken(field))),
+  }
+  return sentence.replace(/\{(\w+)\}/g, (all, part: string) => parts[part] ?? all)
+}
+
+/** `companyId` is spoken of as company, `leadScore` as lead score. */
+const spoken = (field: string): string =>
+  field.replace(/(?<!external)Ids?$/, '').replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+
+function listed(names: readonly string[]): string {
+  const most = names.slice(0, 5)
+  const more = names.length > most.length ? [`${names.length - most.length} more`] : []
+  const all = [...most, ...more]
+  if (all.length < 2) return all[0] ?? 'nothing'
+  return `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`
+}

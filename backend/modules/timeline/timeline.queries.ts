@@ -1,0 +1,81 @@
+import sql, { empty, type Sql } from 'sql-template-tag'
+import type { Tx } from '../../kernel/db/database.ts'
+import { fill, plan } from '../../kernel/db/plan.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
+import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
+import { type ActivityFilters, narrowed } from './filters.ts'
+import { type Visibility, visible } from './visibility.ts'
+import { queryOf } from './words.ts'
+
+/** Where a page of activities ended. */
+export interface Place {
+  readonly occurredAt: string
+  readonly id: string
+}
+
+/** An activity as Postgres printed it, with its place. */
+export interface PrintedActivity extends Place {
+  readonly json: string
+}
+
+/** Activities, newest first, after a place. */
+export async function listActivities(
+  tx: Tx,
+  visibility: Visibility,
+  filters: ActivityFilters,
+  after: Place | null,
+  limit: number,
+): Promise<PrintedActivity[]> {
+  return tx.query<PrintedActivity>(sql`
+    select ${printed} from activities a
+    where a.tenant_id = ${tx.ctx.tenantId} ${narrowed(filters)} ${visible(visibility, filters)}
+      ${beyond(after)}
+    order by a.occurred_at desc, a.id desc limit ${limit}`)
+}
+
+/** Activities whose sentence or name of the record has all words of a question, newest first, after a place. */
+export async function searchActivities(
+  tx: Tx,
+  visibility: Visibility,
+  question: string,
+  filters: ActivityFilters,
+  after: Place | null,
+  limit: number,
+): Promise<PrintedActivity[]> {
+  const words = queryOf(tx.ctx.tenantId, question)
+  if (words === null) return []
+  return tx.query<PrintedActivity>(sql`
+    select ${printed} from search_activities(${words}::tsquery, ${JSON.stringify(visibility)}::jsonb,
+      ${JSON.stringify(filters)}::jsonb, ${after && JSON.stringify(after)}::jsonb, ${limit}) a
+    order by a.occurred_at desc, a.id desc`)
+}
+
+/** Whether the caller may read a record, deleted or not. */
+export async function isReadable(tx: Tx, entity: Entity, id: string): Promise<boolean> {
+  const scope = tx.ctx.rights.scope(entity.type, 'read')
+  const found = plan(
+    (bind) => `
+      select 1 from ${entity.table} r
+      where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')}
+        and ${scopeSql(entity, scope, 'r', bind, 'holders')}`,
+  )
+  const rows = await tx.query(fill(found, { tenant: tx.ctx.tenantId, id, holders: scopeUsers(scope) }))
+  return rows.length > 0
+}
+
+// Said twice: the comparison of pairs finds the place, the plain one spares the months after it.
+const beyond = (after: Place | null): Sql =>
+  after === null
+    ? empty
+    : sql`and a.occurred_at <= ${after.occurredAt}::timestamptz
+          and (a.occurred_at, a.id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
+
+const time: Sql = sql`to_char(a.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+
+const printed: Sql = sql`
+  ${time} as "occurredAt", a.id, json_build_object(
+    'id', a.id, 'entityType', a.entity_type, 'entityId', a.entity_id, 'entityName', a.entity_name, 'action', a.action,
+    'description', a.description, 'changes', a.changes,
+    'actor', json_build_object('id', a.actor_id, 'type', a.actor_type, 'name', a.actor_name),
+    'ipAddress', a.ip_address, 'userAgent', a.user_agent, 'requestId', a.request_id, 'operationId', a.operation_id,
+    'metadata', a.metadata, 'occurredAt', ${time})::text as json`

@@ -58,7 +58,9 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     nouns.map((noun) => noun.entity),
     { user: { table: 'users', live: 'x.deleted_at is null and x.active' }, stage: { table: 'stages', live: 'true' } },
   )
-  const repositories = new Map(nouns.map(({ entity }) => [entity.type, createRepository(entity, registry, customFields)]))
+  const repositories = new Map(
+    nouns.map(({ entity }) => [entity.type, createRepository(entity, registry, customFields)]),
+  )
   const repository = (type: string): Repository => {
     const known = repositories.get(type)
     if (!known) throw new Error(`there is no noun ${type}`)
@@ -69,7 +71,15 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     repository,
     routes: (find) =>
       nouns.flatMap(({ entity, offers, routes }) => [
-        ...entityRoutes({ db, registry, repository: repository(entity.type), list: createLister(entity, registry, customFields, find) }, offers),
+        ...entityRoutes(
+          {
+            db,
+            registry,
+            repository: repository(entity.type),
+            list: createLister(entity, registry, customFields, find),
+          },
+          offers,
+        ),
         ...(routes?.(db, repository(entity.type)) ?? []),
       ]),
   }

@@ -418,7 +418,7 @@ create unique index custom_values_unique on custom_values (tenant_id, field_id, 
 create index custom_values_text on custom_values (tenant_id, field_id, text_value, created_at, record_id);
 create index custom_values_number on custom_values (tenant_id, field_id, number_value, created_at, record_id);
 create index custom_values_record on custom_values (tenant_id, record_id);
-call protect('custom_values', 'select, insert, delete', 'select, delete');
+call protect('custom_values', 'select, insert, update, delete', 'select, delete');
 
 -- Down Migration
 

@@ -4,7 +4,13 @@ import type { Changed, Repository } from '../../kernel/entity/repository.ts'
 import { notFound, rule } from '../../kernel/errors.ts'
 
 /** Moves a deal to a stage, of any pipeline, and to a place among its cards. Entering a won or lost stage ends it. */
-export function move(tx: Tx, deals: Repository, id: string, stageId: string, position: number | undefined): Promise<Changed> {
+export function move(
+  tx: Tx,
+  deals: Repository,
+  id: string,
+  stageId: string,
+  position: number | undefined,
+): Promise<Changed> {
   return deals.update(tx, id, { stageId, ...(position === undefined ? {} : { position }) })
 }
 
@@ -15,7 +21,10 @@ export async function win(tx: Tx, deals: Repository, id: string): Promise<Change
 
 /** Loses a deal, and says why: into the first lost stage of its pipeline. */
 export async function lose(tx: Tx, deals: Repository, id: string, reason: string | undefined): Promise<Changed> {
-  return deals.update(tx, id, { stageId: await stageTo(tx, id, 'lost'), ...(reason === undefined ? {} : { lostReason: reason }) })
+  return deals.update(tx, id, {
+    stageId: await stageTo(tx, id, 'lost'),
+    ...(reason === undefined ? {} : { lostReason: reason }),
+  })
 }
 
 /** Takes up a deal again that was won or lost: into the first open stage of its pipeline. */

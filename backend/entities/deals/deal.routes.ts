@@ -11,12 +11,30 @@ import { readBoard } from './deal.queries.ts'
 /** What is special about deals: the verbs and the board. */
 export function dealRoutes(db: Database, deals: Repository): Route[] {
   return [
-    verbRoute(db, deal, { name: 'move', summary: 'Move a deal to a stage', body: z.strictObject({ stageId: idSchema, position: z.number().min(-1e15).max(1e15).optional() }) }, (tx, id, body) =>
-      move(tx, deals, id, body.stageId, body.position),
+    verbRoute(
+      db,
+      deal,
+      {
+        name: 'move',
+        summary: 'Move a deal to a stage',
+        body: z.strictObject({ stageId: idSchema, position: z.number().min(-1e15).max(1e15).optional() }),
+      },
+      (tx, id, body) => move(tx, deals, id, body.stageId, body.position),
     ),
     verbRoute(db, deal, { name: 'win', summary: 'Win a deal', body: noBody }, (tx, id) => win(tx, deals, id)),
-    verbRoute(db, deal, { name: 'lose', summary: 'Lose a deal', body: z.strictObject({ reason: textSchema(1000).optional() }).optional() }, (tx, id, body) => lose(tx, deals, id, body?.reason)),
-    verbRoute(db, deal, { name: 'reopen', summary: 'Take a won or lost deal up again', body: noBody }, (tx, id) => reopen(tx, deals, id)),
+    verbRoute(
+      db,
+      deal,
+      {
+        name: 'lose',
+        summary: 'Lose a deal',
+        body: z.strictObject({ reason: textSchema(1000).optional() }).optional(),
+      },
+      (tx, id, body) => lose(tx, deals, id, body?.reason),
+    ),
+    verbRoute(db, deal, { name: 'reopen', summary: 'Take a won or lost deal up again', body: noBody }, (tx, id) =>
+      reopen(tx, deals, id),
+    ),
     route({
       method: 'get',
       path: '/deals/board',
@@ -26,7 +44,10 @@ export function dealRoutes(db: Database, deals: Repository): Route[] {
       query: z.strictObject({ pipelineId: idSchema.optional() }),
       responses: { 200: { description: 'The board', schema: z.object({ data: z.array(laneSchema) }) } },
       problems: [404],
-      handle: async (ctx, { query }) => ({ status: 200, body: { data: await readBoard(db.tenant(ctx), query.pipelineId) } }),
+      handle: async (ctx, { query }) => ({
+        status: 200,
+        body: { data: await readBoard(db.tenant(ctx), query.pipelineId) },
+      }),
     }),
   ]
 }
@@ -43,6 +64,8 @@ const laneSchema = z.object({
   count: z.int(),
   value: z.number(),
   weightedValue: z.number(),
-  otherCurrencies: z.array(z.object({ currency: z.string(), count: z.int(), value: z.number(), weightedValue: z.number() })),
+  otherCurrencies: z.array(
+    z.object({ currency: z.string(), count: z.int(), value: z.number(), weightedValue: z.number() }),
+  ),
   cards: z.array(deal.recordSchema),
 })

@@ -39,7 +39,16 @@ export async function createPipeline(tx: Tx, input: PipelineInput & { name: stri
   await putStages(tx, id, input.stages ?? [])
   const made = await read(tx, id)
   if (!made) throw notFound()
-  await appendEvents(tx, [{ name: 'pipeline.created', type: 'pipeline', recordId: id, version: made.version, changes: changesOf({}, made.record), record: made.record }])
+  await appendEvents(tx, [
+    {
+      name: 'pipeline.created',
+      type: 'pipeline',
+      recordId: id,
+      version: made.version,
+      changes: changesOf({}, made.record),
+      record: made.record,
+    },
+  ])
   return { id, version: made.version, json: JSON.stringify(made.record) }
 }
 
@@ -48,7 +57,8 @@ export async function updatePipeline(tx: Tx, id: string, input: PipelineInput, e
   const before = await read(tx, id)
   if (!before) throw notFound()
   if (expected !== null && !expected.includes(before.version)) throw stale()
-  if (input.isDefault === false && before.record.isDefault) throw rule('DEFAULT_PIPELINE', 'Make another pipeline the default instead')
+  if (input.isDefault === false && before.record.isDefault)
+    throw rule('DEFAULT_PIPELINE', 'Make another pipeline the default instead')
   if (input.isDefault) await dropDefault(tx, id)
   await tx.query(sql`
     update pipelines set name = coalesce(${input.name ?? null}, name), is_default = coalesce(${input.isDefault ?? null}, is_default),
@@ -62,7 +72,9 @@ export async function updatePipeline(tx: Tx, id: string, input: PipelineInput, e
     update pipelines set version = version + 1, updated_at = now() where tenant_id = ${tx.ctx.tenantId} and id = ${id}`)
   const after = await read(tx, id)
   if (!after) throw notFound()
-  await appendEvents(tx, [{ name: 'pipeline.updated', type: 'pipeline', recordId: id, version: after.version, changes, record: after.record }])
+  await appendEvents(tx, [
+    { name: 'pipeline.updated', type: 'pipeline', recordId: id, version: after.version, changes, record: after.record },
+  ])
   return { id, version: after.version, json: JSON.stringify(after.record), changed: true }
 }
 
@@ -77,10 +89,14 @@ export async function refuseHeldPipeline(tx: Tx, id: string): Promise<void> {
 }
 
 async function read(tx: Tx, id: string): Promise<{ version: number; record: Record<string, unknown> } | undefined> {
-  const made = plan((bind) => `
+  const made = plan(
+    (bind) => `
     select ${documentSql(pipeline, 'json')} as record, r.version from pipelines r
-    where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')} and r.deleted_at is null for update of r`)
-  const [row] = await tx.query<{ version: number; record: Record<string, unknown> }>(fill(made, { tenant: tx.ctx.tenantId, id }))
+    where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')} and r.deleted_at is null for update of r`,
+  )
+  const [row] = await tx.query<{ version: number; record: Record<string, unknown> }>(
+    fill(made, { tenant: tx.ctx.tenantId, id }),
+  )
   return row
 }
 
@@ -91,7 +107,8 @@ async function dropDefault(tx: Tx, except: string | null = null): Promise<void> 
 }
 
 async function putStages(tx: Tx, pipelineId: string, stages: readonly StageInput[]): Promise<void> {
-  if (!stages.some((stage) => stage.kind === 'open')) throw invalidMember('stages', 'must hold at least one stage of kind open')
+  if (!stages.some((stage) => stage.kind === 'open'))
+    throw invalidMember('stages', 'must hold at least one stage of kind open')
   const known = await tx.query<{ id: string; kind: string; held: boolean }>(sql`
     select s.id, s.kind, exists (select 1 from deals d where d.tenant_id = s.tenant_id and d.stage_id = s.id) as held
     from stages s where s.tenant_id = ${tx.ctx.tenantId} and s.pipeline_id = ${pipelineId} for update of s`)
@@ -103,13 +120,16 @@ async function putStages(tx: Tx, pipelineId: string, stages: readonly StageInput
     position: stage.order ?? index + 1,
     rottingDays: stage.rottingDays ?? null,
   }))
-  if (new Set(rows.map((row) => row.id)).size !== rows.length) throw invalidMember('stages', 'must not name a stage twice')
+  if (new Set(rows.map((row) => row.id)).size !== rows.length)
+    throw invalidMember('stages', 'must not name a stage twice')
   for (const [index, stage] of stages.entries()) {
-    if (stage.id && !known.some((row) => row.id === stage.id?.toLowerCase())) throw invalidMember(`stages.${index}.id`, 'must be a stage of this pipeline', 'invalid_reference')
+    if (stage.id && !known.some((row) => row.id === stage.id?.toLowerCase()))
+      throw invalidMember(`stages.${index}.id`, 'must be a stage of this pipeline', 'invalid_reference')
   }
   for (const { id, kind, held } of known) {
     const next = rows.find((row) => row.id === id)
-    if (held && next?.kind !== kind) throw rule('STAGE_IN_USE', 'A stage that holds deals can neither go nor change its kind; move them first')
+    if (held && next?.kind !== kind)
+      throw rule('STAGE_IN_USE', 'A stage that holds deals can neither go nor change its kind; move them first')
   }
   await tx.query(sql`
     delete from stages where tenant_id = ${tx.ctx.tenantId} and pipeline_id = ${pipelineId} and id <> all(${rows.map((row) => row.id)}::uuid[])`)
@@ -126,6 +146,8 @@ const silent = new Set(['id', 'version', 'createdAt', 'updatedAt', 'createdById'
 function changesOf(before: Readonly<Record<string, unknown>>, after: Readonly<Record<string, unknown>>): Change[] {
   return Object.entries(after).flatMap(([field, newValue]) => {
     const oldValue = before[field] ?? null
-    return silent.has(field) || JSON.stringify(oldValue) === JSON.stringify(newValue ?? null) ? [] : [{ field, oldValue, newValue }]
+    return silent.has(field) || JSON.stringify(oldValue) === JSON.stringify(newValue ?? null)
+      ? []
+      : [{ field, oldValue, newValue }]
   })
 }

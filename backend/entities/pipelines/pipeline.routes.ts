@@ -46,7 +46,15 @@ export function pipelineRoutes(db: Database, pipelines: Repository): Route[] {
       summary: 'Change a pipeline; `stages` is the whole list',
       tag: 'pipelines',
       params,
-      body: z.strictObject({ ...z.object(writable).partial().shape, id: sentBack, createdAt: sentBack, updatedAt: sentBack, createdById: sentBack, version: sentBack, archivedAt: sentBack }),
+      body: z.strictObject({
+        ...z.object(writable).partial().shape,
+        id: sentBack,
+        createdAt: sentBack,
+        updatedAt: sentBack,
+        createdById: sentBack,
+        version: sentBack,
+        archivedAt: sentBack,
+      }),
       responses: { 200: record },
       problems: [409, 412, 422],
       handle: async (ctx, { params, body, header }) => {
@@ -56,7 +64,8 @@ export function pipelineRoutes(db: Database, pipelines: Repository): Route[] {
         const changed = await db.transaction(ctx, async (tx) => {
           const before = JSON.parse((await pipelines.get(tx, params.id)).json)
           for (const [member, value] of Object.entries(readOnly)) {
-            if (value !== undefined && value !== before[member]) throw invalidMember(member, 'is read-only and differs from what it is', 'read_only')
+            if (value !== undefined && value !== before[member])
+              throw invalidMember(member, 'is read-only and differs from what it is', 'read_only')
           }
           return updatePipeline(tx, params.id, values, readIfMatch(header('If-Match')))
         })

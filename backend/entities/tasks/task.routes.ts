@@ -10,8 +10,24 @@ import { task } from './task.entity.ts'
 /** What is special about tasks: the verbs. */
 export function taskRoutes(db: Database, tasks: Repository): Route[] {
   return [
-    verbRoute(db, task, { name: 'complete', summary: 'Complete a task', body: noBody }, (tx, id) => complete(tx, tasks, id)),
-    verbRoute(db, task, { name: 'reopen', summary: 'Take a completed or cancelled task up again', body: noBody }, (tx, id) => reopen(tx, tasks, id)),
-    verbRoute(db, task, { name: 'assign', summary: 'Make these users the assignees', body: z.strictObject({ userIds: refs('user').schema }) }, (tx, id, body) => assign(tx, tasks, id, body.userIds)),
+    verbRoute(db, task, { name: 'complete', summary: 'Complete a task', body: noBody }, (tx, id) =>
+      complete(tx, tasks, id),
+    ),
+    verbRoute(
+      db,
+      task,
+      { name: 'reopen', summary: 'Take a completed or cancelled task up again', body: noBody },
+      (tx, id) => reopen(tx, tasks, id),
+    ),
+    verbRoute(
+      db,
+      task,
+      {
+        name: 'assign',
+        summary: 'Make these users the assignees',
+        body: z.strictObject({ userIds: refs('user').schema }),
+      },
+      (tx, id, body) => assign(tx, tasks, id, body.userIds),
+    ),
   ]
 }

@@ -30,7 +30,13 @@ export async function createAccount(tx: Tx, email: string, passwordHash: string)
 }
 
 /** Makes an account a member of the tenant. */
-export async function addMember(tx: Tx, users: Repository, accountId: string, values: Values, id = newId()): Promise<Stored> {
+export async function addMember(
+  tx: Tx,
+  users: Repository,
+  accountId: string,
+  values: Values,
+  id = newId(),
+): Promise<Stored> {
   // The account is no member of the API: the column takes it from the transaction.
   await tx.query(sql`select set_config('app.account_id', ${accountId}, true)`)
   try {
@@ -44,7 +50,13 @@ export async function addMember(tx: Tx, users: Repository, accountId: string, va
 }
 
 /** Changes a member. Owners are made and unmade by owners only, and one always remains. */
-export async function updateUser(tx: Tx, users: Repository, id: string, values: Values, expected: Expected): Promise<Changed> {
+export async function updateUser(
+  tx: Tx,
+  users: Repository,
+  id: string,
+  values: Values,
+  expected: Expected,
+): Promise<Changed> {
   const before = await lockUser(tx, id)
   if (before) {
     if (values.role !== undefined && values.role !== before.role) refuseRole(tx, values.role, before.role)
@@ -76,7 +88,8 @@ async function lockUser(tx: Tx, id: string): Promise<{ role: string; active: boo
 }
 
 function refuseRole(tx: Tx, ...touched: unknown[]): void {
-  if (touched.includes('owner') && tx.ctx.rights.role !== 'owner') throw forbidden('Only an owner makes and unmakes owners')
+  if (touched.includes('owner') && tx.ctx.rights.role !== 'owner')
+    throw forbidden('Only an owner makes and unmakes owners')
 }
 
 async function refuseLastOwner(tx: Tx, id: string): Promise<void> {

@@ -10,7 +10,10 @@ import { createUser, removeUser, updateUser } from './user.actions.ts'
 import { user } from './user.entity.ts'
 
 /** A password as people choose it: at least 8 characters, at most what a hash should have to read. */
-export const passwordSchema = z.string().min(8, 'must have at least 8 characters').max(200, 'must have at most 200 characters')
+export const passwordSchema = z
+  .string()
+  .min(8, 'must have at least 8 characters')
+  .max(200, 'must have at most 200 characters')
 
 /** Making, changing and removing members; reading them is the engine's. */
 export function userRoutes(db: Database, users: Repository): Route[] {
@@ -29,7 +32,8 @@ export function userRoutes(db: Database, users: Repository): Route[] {
       handle: async (ctx, { body }) => {
         if (ctx.rights.scope('user', 'create') === 'none') throw forbidden('Your role may not add members')
         const { password, ...values } = body
-        if (password === undefined) throw rule('INVITATIONS_NOT_OFFERED', 'Give a password; invitations are not offered yet')
+        if (password === undefined)
+          throw rule('INVITATIONS_NOT_OFFERED', 'Give a password; invitations are not offered yet')
         const made = await db.transaction(ctx, (tx) => createUser(tx, users, values, password))
         const answer = recordAnswer(made)
         return { ...answer, status: 201, headers: { ...answer.headers, Location: `/api/v1/users/${made.id}` } }
@@ -46,7 +50,9 @@ export function userRoutes(db: Database, users: Repository): Route[] {
       responses: { 200: record },
       problems: [409, 412, 422],
       handle: async (ctx, { params, body, header }) =>
-        recordAnswer(await db.transaction(ctx, (tx) => updateUser(tx, users, params.id, body, readIfMatch(header('If-Match'))))),
+        recordAnswer(
+          await db.transaction(ctx, (tx) => updateUser(tx, users, params.id, body, readIfMatch(header('If-Match')))),
+        ),
     }),
     route({
       method: 'delete',

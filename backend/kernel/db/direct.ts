@@ -1,6 +1,6 @@
 import pg from 'pg'
-import type { Logger } from '../log.ts'
 import { sleep } from '../clock.ts'
+import type { Logger } from '../log.ts'
 
 /** A connection of its own past any pooler: advisory locks and LISTEN live as long as their session. */
 export interface Direct {
@@ -57,16 +57,23 @@ export async function openDirect(url: string, log: Logger): Promise<Direct> {
   }
 
   await connect()
-  const query = async (text: string, values: unknown[]): Promise<pg.QueryResult> => {
-    if (!client) throw new Error('the direct database connection is closed')
-    return client.query(text, values)
+  // One after the other: a client of pg takes one query at a time.
+  let last: Promise<unknown> = Promise.resolve()
+  const query = (text: string, values: unknown[]): Promise<pg.QueryResult> => {
+    const next = last.then(() => {
+      if (!client) throw new Error('the direct database connection is closed')
+      return client.query(text, values)
+    })
+    last = next.catch(() => {})
+    return next
   }
 
   return {
     get connected() {
       return client !== null
     },
-    tryLock: async (name) => (await query('select pg_try_advisory_lock(hashtextextended($1, 0)) as ours', [name])).rows[0].ours,
+    tryLock: async (name) =>
+      (await query('select pg_try_advisory_lock(hashtextextended($1, 0)) as ours', [name])).rows[0].ours,
     release: async (name) => void (await query('select pg_advisory_unlock(hashtextextended($1, 0))', [name])),
     notify: async () => void (await query(`select pg_notify('${channel}', '')`, [])),
     onNotify: (listener) => void heard.push(listener),

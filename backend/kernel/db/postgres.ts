@@ -34,9 +34,7 @@ export function createPostgres(options: {
   }
   const tenant = (ctx: Ctx): Tx => {
     const outer = openOf(ctx)
-    return outer
-      ? { ...outer, ctx }
-      : { ctx, query: autocommit(app, ctx), appended: (event) => committed([event]) }
+    return outer ? { ...outer, ctx } : { ctx, query: autocommit(app, ctx), appended: (event) => committed([event]) }
   }
 
   const transaction = async <T>(ctx: Ctx, work: (tx: Tx) => Promise<T>): Promise<T> => {

@@ -5,19 +5,27 @@ import { Problem } from '../errors.ts'
 import { parsePart } from '../http/body.ts'
 import { asProblem } from '../http/problem.ts'
 import { type Route, route } from '../http/route.ts'
+import { named } from './define.ts'
 import { idSchema } from './fields.ts'
 import type { Repository, Stored } from './repository.ts'
-import { named } from './define.ts'
 
 const operationSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('create'), data: z.record(z.string(), z.unknown()) }),
-  z.strictObject({ op: z.literal('update'), id: idSchema, version: z.int().min(1).optional(), data: z.record(z.string(), z.unknown()) }),
+  z.strictObject({
+    op: z.literal('update'),
+    id: idSchema,
+    version: z.int().min(1).optional(),
+    data: z.record(z.string(), z.unknown()),
+  }),
   z.strictObject({ op: z.literal('delete'), id: idSchema, version: z.int().min(1).optional() }),
 ])
 
 type Operation = z.output<typeof operationSchema>
 
-const bodySchema = z.strictObject({ operations: z.array(z.unknown()).min(1).max(1_000), atomic: z.boolean().default(false) })
+const bodySchema = z.strictObject({
+  operations: z.array(z.unknown()).min(1).max(1_000),
+  atomic: z.boolean().default(false),
+})
 
 const commitEvery = 100
 
@@ -45,7 +53,12 @@ export function bulkRoute(deps: { db: Database; repository: Repository }): Route
     summary: `Create, change and delete up to 1,000 ${entity.path} in one call`,
     tag: entity.path,
     body: bodySchema,
-    responses: { 200: { description: 'One result for each operation, in order', schema: z.object({ results: z.array(resultSchema) }) } },
+    responses: {
+      200: {
+        description: 'One result for each operation, in order',
+        schema: z.object({ results: z.array(resultSchema) }),
+      },
+    },
     problems: [404, 409, 412, 422],
     handle: async (caller, { body }) => {
       const ctx: Ctx = { ...caller, lane: 'bulk' }
@@ -65,14 +78,22 @@ async function allOrNothing(tx: Tx, repository: Repository, operations: readonly
     } catch (error) {
       const problem = asProblem(error)
       if (!problem) throw error
-      throw new Problem(problem.status, problem.code, problem.message, { extra: { index }, ...(problem.errors ? { errors: problem.errors } : {}) })
+      throw new Problem(problem.status, problem.code, problem.message, {
+        extra: { index },
+        ...(problem.errors ? { errors: problem.errors } : {}),
+      })
     }
   }
   return results
 }
 
 /** Commits every 100, so that no cursor waits for the whole; within an idempotent call all of it is one commit. */
-async function oneByOne(db: Database, ctx: Ctx, repository: Repository, operations: readonly unknown[]): Promise<Result[]> {
+async function oneByOne(
+  db: Database,
+  ctx: Ctx,
+  repository: Repository,
+  operations: readonly unknown[],
+): Promise<Result[]> {
   const results: Result[] = []
   for (let start = 0; start < operations.length; start += commitEvery) {
     const part = operations.slice(start, start + commitEvery)

@@ -54,12 +54,22 @@ export function checkCustom(
   const values: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(sent ?? {})) {
     const definition = byKey.get(key)
-    if (!definition) errors.push({ path: `customFields.${key}`, message: 'is not a custom field of this resource', code: 'unrecognized_keys' })
+    if (!definition)
+      errors.push({
+        path: `customFields.${key}`,
+        message: 'is not a custom field of this resource',
+        code: 'unrecognized_keys',
+      })
     else if (value === null) values[key] = null
     else {
       const result = schemaOf(definition).safeParse(value)
       if (result.success) values[key] = result.data
-      else errors.push({ path: `customFields.${key}`, message: result.error.issues[0]?.message ?? 'is not valid', code: 'invalid_value' })
+      else
+        errors.push({
+          path: `customFields.${key}`,
+          message: result.error.issues[0]?.message ?? 'is not valid',
+          code: 'invalid_value',
+        })
     }
   }
   for (const definition of definitions) {
@@ -110,14 +120,17 @@ function schemaOf(definition: CustomField): z.ZodType {
 }
 
 /** Short enough for an index entry in any script. */
-const shortText = textSchema(500).refine((value) => value.length > 0, { message: 'must not be empty; send null to clear it' })
+const shortText = textSchema(500).refine((value) => value.length > 0, {
+  message: 'must not be empty; send null to clear it',
+})
 
 const schemas: Readonly<Record<string, (definition: CustomField) => z.ZodType>> = {
   text: () => shortText,
   number: () => z.number({ error: 'must be a number' }).min(-1e15).max(1e15),
   date: () => z.iso.date({ error: 'must be a date: YYYY-MM-DD' }),
   boolean: () => z.boolean({ error: 'must be true or false' }),
-  select: ({ options }) => z.string().refine((value) => options.includes(value), { message: `must be one of ${options.join(', ')}` }),
+  select: ({ options }) =>
+    z.string().refine((value) => options.includes(value), { message: `must be one of ${options.join(', ')}` }),
   multiselect: ({ options }) =>
     z
       .array(z.string().refine((value) => options.includes(value), { message: `must be of ${options.join(', ')}` }))

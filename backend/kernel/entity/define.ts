@@ -84,7 +84,8 @@ const lifecycle: Readonly<Record<string, Field>> = {
 }
 
 /** The type as it stands in the names of operations and schemas: `custom_field` → `CustomField`. */
-export const named = (type: string): string => type.replace(/(^|_)(\w)/g, (_all, _dash, letter: string) => letter.toUpperCase())
+export const named = (type: string): string =>
+  type.replace(/(^|_)(\w)/g, (_all, _dash, letter: string) => letter.toUpperCase())
 
 function requestSchema(
   definition: EntityDefinition,

@@ -27,7 +27,13 @@ export function listSql(entity: Entity, query: ListQuery, scope: Scope, cursor: 
   const [first] = keys
   if (!first) throw new Error('a list has no order')
   const where = conditionsOf(entity, query, driver, bind)
-  const fixed = [`r.tenant_id = ${bind('tenant', 'uuid')}`, 'r.deleted_at is null', archivedSql(query), scopeSql(entity, scope, 'r', bind, 'holders'), ...where]
+  const fixed = [
+    `r.tenant_id = ${bind('tenant', 'uuid')}`,
+    'r.deleted_at is null',
+    archivedSql(query),
+    scopeSql(entity, scope, 'r', bind, 'holders'),
+    ...where,
+  ]
   const rows = query.limit + 1
   const branches =
     keys.length === 1
@@ -51,8 +57,16 @@ export function listSql(entity: Entity, query: ListQuery, scope: Scope, cursor: 
 /** How many there are, counted to 10,001. */
 export function countSql(entity: Entity, query: ListQuery, scope: Scope, bind: Binder): string {
   const driver = driverOf(entity, query)
-  const where = [`r.tenant_id = ${bind('tenant', 'uuid')}`, 'r.deleted_at is null', archivedSql(query), scopeSql(entity, scope, 'r', bind, 'holders'), ...conditionsOf(entity, query, driver, bind)]
-  const source = driver ? `(${driverRows(driver, bind)}) v cross join lateral (${driverJoin(entity, driver, bind)}) r` : `${entity.table} r`
+  const where = [
+    `r.tenant_id = ${bind('tenant', 'uuid')}`,
+    'r.deleted_at is null',
+    archivedSql(query),
+    scopeSql(entity, scope, 'r', bind, 'holders'),
+    ...conditionsOf(entity, query, driver, bind),
+  ]
+  const source = driver
+    ? `(${driverRows(driver, bind)}) v cross join lateral (${driverJoin(entity, driver, bind)}) r`
+    : `${entity.table} r`
   const distinct = driver && driver.several ? 'distinct r.id' : '1'
   return `select count(*)::integer as total from (select ${distinct} from ${source} where ${where.join(' and ')} limit 10001) c`
 }
@@ -75,42 +89,73 @@ function driverOf(entity: Entity, query: ListQuery): Driver | null {
     const matching = filter.operator === 'eq' || filter.operator === 'in'
     const several = filter.operator === 'in'
     if (side && matching && byCreation) return { filter, side, field, several, ranged: false }
-    if (side === 'custom' && !matching && sortName === filter.name) return { filter, side, field, several: false, ranged: true }
+    if (side === 'custom' && !matching && sortName === filter.name)
+      return { filter, side, field, several: false, ranged: true }
     if (!side && several && byCreation) return { filter, side: null, field, several, ranged: false }
   }
   return null
 }
 
 function keyOf(entity: Entity, name: string, descending: boolean, driver: Driver | null): Key {
-  if (driver?.side === 'custom' && driver.ranged) return { sql: 'r.side_key', type: 'double precision', descending, nullable: false }
+  if (driver?.side === 'custom' && driver.ranged)
+    return { sql: 'r.side_key', type: 'double precision', descending, nullable: false }
   const field = fieldOf(entity, name)
   const column = driver?.side && name === 'createdAt' ? 'r.side_key' : `r.${field.sortColumn ?? columnOf(name, field)}`
-  const nullable = !(field.required || field.neverNull || field.default !== undefined || name === 'createdAt' || name === 'updatedAt')
+  const nullable = !(
+    field.required ||
+    field.neverNull ||
+    field.default !== undefined ||
+    name === 'createdAt' ||
+    name === 'updatedAt'
+  )
   return { sql: column, type: field.sortType ?? field.type, descending, nullable }
 }
 
-function branchesOf(entity: Entity, key: Key, fixed: readonly string[], driver: Driver | null, cursor: CursorPart, rows: number, bind: Binder): string[] {
+function branchesOf(
+  entity: Entity,
+  key: Key,
+  fixed: readonly string[],
+  driver: Driver | null,
+  cursor: CursorPart,
+  rows: number,
+  bind: Binder,
+): string[] {
   const compare = key.descending ? '<' : '>'
   const id = driver?.side ? 'r.side_id' : 'r.id'
   const withValue = [
     ...fixed,
     ...(key.nullable ? [`${key.sql} is not null`] : []),
-    ...(cursor === 'value' ? [`(${key.sql}, ${id}) ${compare} (${bind('last0', key.type)}, ${bind('lastId', 'uuid')})`] : []),
+    ...(cursor === 'value'
+      ? [`(${key.sql}, ${id}) ${compare} (${bind('last0', key.type)}, ${bind('lastId', 'uuid')})`]
+      : []),
   ]
-  const withoutValue = [...fixed, `${key.sql} is null`, ...(cursor === 'null' ? [`${id} ${compare} ${bind('lastId', 'uuid')}`] : [])]
+  const withoutValue = [
+    ...fixed,
+    `${key.sql} is null`,
+    ...(cursor === 'null' ? [`${id} ${compare} ${bind('lastId', 'uuid')}`] : []),
+  ]
   return [
     ...(cursor === 'null' ? [] : [branch(entity, [key], withValue, driver, rows, bind, 0)]),
     ...(key.nullable ? [branch(entity, [key], withoutValue, driver, rows, bind, 1)] : []),
   ]
 }
 
-function branch(entity: Entity, keys: readonly Key[], where: readonly string[], driver: Driver | null, rows: number, bind: Binder, part?: number): string {
+function branch(
+  entity: Entity,
+  keys: readonly Key[],
+  where: readonly string[],
+  driver: Driver | null,
+  rows: number,
+  bind: Binder,
+  part?: number,
+): string {
   const direction = (key: Key | undefined) => (key?.descending ? 'desc' : 'asc')
   const nulls = part === undefined ? ' nulls last' : ''
   const id = driver?.side ? 'r.side_id' : 'r.id'
   const order = `${keys.map((key) => `${key.sql} ${direction(key)}${nulls}`).join(', ')}, ${id} ${direction(keys.at(-1))}`
   const columns = `${keys.map((key, index) => `${key.sql} as k${index}`).join(', ')}${part === undefined ? '' : `, ${part} as part`}`
-  if (!driver) return `(select r.*, ${columns} from ${entity.table} r where ${where.join(' and ')} order by ${order} limit ${rows})`
+  if (!driver)
+    return `(select r.*, ${columns} from ${entity.table} r where ${where.join(' and ')} order by ${order} limit ${rows})`
   const rowsOf = `select r.*, ${columns} from (${driverJoin(entity, driver, bind)}) r where ${where.join(' and ')} order by ${order} limit ${rows}`
   // A record that several values give is one row of the list.
   return driver.several
@@ -127,7 +172,9 @@ function driverRows(driver: Driver, bind: Binder): string {
 
 const sideType = (driver: Driver): string => {
   if (driver.side === 'links') return 'uuid'
-  return driver.side === 'custom' && (driver.filter.custom?.type === 'number' || driver.filter.custom?.type === 'date') ? 'double precision' : 'text'
+  return driver.side === 'custom' && (driver.filter.custom?.type === 'number' || driver.filter.custom?.type === 'date')
+    ? 'double precision'
+    : 'text'
 }
 
 /** The rows of one value `v.value` in the order of the index. */
@@ -176,7 +223,9 @@ const archivedSql = (query: ListQuery): string =>
   query.filters.some((filter) => filter.name === 'archivedAt') ? 'true' : 'r.archived_at is null'
 
 function conditionsOf(entity: Entity, query: ListQuery, driver: Driver | null, bind: Binder): string[] {
-  const conditions = query.filters.filter((filter) => filter !== driver?.filter).map((filter) => conditionSql(entity, filter, bind))
+  const conditions = query.filters
+    .filter((filter) => filter !== driver?.filter)
+    .map((filter) => conditionSql(entity, filter, bind))
   return query.q === null ? conditions : [...conditions, `r.id = any(${bind('found', 'uuid[]')})`]
 }
 
@@ -188,7 +237,13 @@ function conditionSql(entity: Entity, filter: Filter, bind: Binder): string {
   const type = field.sortType ?? field.type
   const { operator } = filter
   if (field.side === 'tags') return sideExists('record_tags', entity, `s.tag = any(${bind(parameter, 'text[]')})`, bind)
-  if (field.side === 'links') return sideExists('record_links', entity, `s.member = '${filter.name}' and s.target_id = any(${bind(parameter, 'uuid[]')})`, bind)
+  if (field.side === 'links')
+    return sideExists(
+      'record_links',
+      entity,
+      `s.member = '${filter.name}' and s.target_id = any(${bind(parameter, 'uuid[]')})`,
+      bind,
+    )
   if (operator === 'isNull') return `(${column} is null) = ${bind(parameter, 'boolean')}`
   if (operator === 'in') return `${column} = any(${bind(parameter, `${type}[]`)})`
   if (operator === 'ne') return `${column} is distinct from ${bind(parameter, type)}`
@@ -209,7 +264,9 @@ function customCondition(filter: Filter, bind: Binder): string {
   const column = numeric ? 's.number_value' : 's.text_value'
   const type = numeric ? 'double precision' : 'text'
   const any = filter.operator === 'eq' || filter.operator === 'in'
-  const condition = any ? `${column} = any(${bind(parameter, `${type}[]`)})` : `${column} ${symbols[filter.operator]} ${bind(parameter, type)}`
+  const condition = any
+    ? `${column} = any(${bind(parameter, `${type}[]`)})`
+    : `${column} ${symbols[filter.operator]} ${bind(parameter, type)}`
   return `exists (select 1 from custom_values s where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = r.id
     and s.field_id = ${bind(`${parameter}Field`, 'uuid')} and ${condition})`
 }
@@ -219,9 +276,16 @@ function afterSql(keys: readonly Key[], bind: Binder): string {
   const alternatives = keys.map((key, index) => {
     const value = bind(`last${index}`, key.type)
     const further = `((${value} is not null and ${key.sql} is null) or ${key.sql} ${key.descending ? '<' : '>'} ${value})`
-    return [...keys.slice(0, index).map((earlier, place) => `${earlier.sql} is not distinct from ${bind(`last${place}`, earlier.type)}`), further].join(' and ')
+    return [
+      ...keys
+        .slice(0, index)
+        .map((earlier, place) => `${earlier.sql} is not distinct from ${bind(`last${place}`, earlier.type)}`),
+      further,
+    ].join(' and ')
   })
-  const same = keys.map((key, index) => `${key.sql} is not distinct from ${bind(`last${index}`, key.type)}`).join(' and ')
+  const same = keys
+    .map((key, index) => `${key.sql} is not distinct from ${bind(`last${index}`, key.type)}`)
+    .join(' and ')
   const id = `r.id ${keys.at(-1)?.descending ? '<' : '>'} ${bind('lastId', 'uuid')}`
   return `(${[...alternatives.map((sql) => `(${sql})`), `(${same} and ${id})`].join(' or ')})`
 }

@@ -53,7 +53,8 @@ export function readListQuery(entity: Entity, search: URLSearchParams, custom: r
   }
   const one = (name: string): string | null => search.get(name)
   const limit = Number(one('limit') ?? 50)
-  if (one('limit') !== null && !/^\d{1,3}$/.test(one('limit') ?? '')) wrong('limit', 'must be a whole number from 1 to 200')
+  if (one('limit') !== null && !/^\d{1,3}$/.test(one('limit') ?? ''))
+    wrong('limit', 'must be a whole number from 1 to 200')
   else if (limit < 1 || limit > 200) wrong('limit', 'must be a whole number from 1 to 200')
   if (one('count') !== null && one('count') !== 'exact') wrong('count', 'must be exact')
   if (one('cursor') === '') wrong('cursor', 'must be a cursor that a page of this list gave')
@@ -64,7 +65,16 @@ export function readListQuery(entity: Entity, search: URLSearchParams, custom: r
   const include = readNames(one('include'), 'include', (name) => includes.includes(name), wrong) ?? []
   const sort = (one('sort') === null ? defaultSort(entity, filters) : readSort(entity, one('sort') ?? '', wrong)) ?? []
   if (errors.length > 0) throw invalid(errors)
-  return { filters, sort, limit, cursor: one('cursor'), count: one('count') === 'exact', fields, include, q: q?.trim() ?? null }
+  return {
+    filters,
+    sort,
+    limit,
+    cursor: one('cursor'),
+    count: one('count') === 'exact',
+    fields,
+    include,
+    q: q?.trim() ?? null,
+  }
 }
 
 /** The members of one record that were asked for, for `GET /{r}/{id}`. */
@@ -82,7 +92,13 @@ export function readMembers(entity: Entity, search: URLSearchParams): Pick<ListQ
   return { fields, include }
 }
 
-function readFilter(entity: Entity, name: string, operatorText: string, text: string, custom: readonly CustomField[]): Filter {
+function readFilter(
+  entity: Entity,
+  name: string,
+  operatorText: string,
+  text: string,
+  custom: readonly CustomField[],
+): Filter {
   const isCustom = name.startsWith('cf.')
   const definition = isCustom ? custom.find((field) => `cf.${field.key}` === name) : undefined
   const field = isCustom ? undefined : entity.all[name]
@@ -118,9 +134,12 @@ function customOperators(definition: CustomField): readonly Operator[] {
 
 function customParser(definition: CustomField): (text: string) => unknown {
   return (text) => {
-    if (definition.type === 'boolean' && text !== 'true' && text !== 'false') throw new RangeError('must be true or false')
-    if (definition.type === 'number' && !/^-?\d{1,15}(\.\d{1,10})?$/.test(text)) throw new RangeError('must be a number')
-    if (definition.type === 'date' && !/^\d{4}-\d{2}-\d{2}$/.test(text)) throw new RangeError('must be a date: YYYY-MM-DD')
+    if (definition.type === 'boolean' && text !== 'true' && text !== 'false')
+      throw new RangeError('must be true or false')
+    if (definition.type === 'number' && !/^-?\d{1,15}(\.\d{1,10})?$/.test(text))
+      throw new RangeError('must be a number')
+    if (definition.type === 'date' && !/^\d{4}-\d{2}-\d{2}$/.test(text))
+      throw new RangeError('must be a date: YYYY-MM-DD')
     const number = numberOf(definition.type, text)
     if (number !== null && !Number.isFinite(number)) throw new RangeError('must be a date: YYYY-MM-DD')
     return number ?? parseText(text)
@@ -129,17 +148,29 @@ function customParser(definition: CustomField): (text: string) => unknown {
 
 type Wrong = (path: string, message: string) => void
 
-function readNames(text: string | null, parameter: string, offered: (name: string) => boolean, wrong: Wrong): string[] | null {
+function readNames(
+  text: string | null,
+  parameter: string,
+  offered: (name: string) => boolean,
+  wrong: Wrong,
+): string[] | null {
   if (text === null) return null
   const names = [...new Set(text.split(',').map((name) => name.trim()))]
-  for (const name of names) if (!offered(name)) wrong(parameter, `${name.slice(0, 64) || 'an empty name'} is not offered here`)
+  for (const name of names)
+    if (!offered(name)) wrong(parameter, `${name.slice(0, 64) || 'an empty name'} is not offered here`)
   return names
 }
 
 function readSort(entity: Entity, text: string, wrong: Wrong): ListQuery['sort'] {
-  const keys = text.split(',').map((key) => ({ name: key.trim().replace(/^-/, ''), descending: key.trim().startsWith('-') }))
-  const offered = Object.entries(entity.all).filter(([, field]) => field.sort).map(([name]) => name)
-  for (const { name } of keys) if (!offered.includes(name)) wrong('sort', `${name.slice(0, 64) || 'an empty name'} is not offered; sorts are ${offered.join(', ')}`)
+  const keys = text
+    .split(',')
+    .map((key) => ({ name: key.trim().replace(/^-/, ''), descending: key.trim().startsWith('-') }))
+  const offered = Object.entries(entity.all)
+    .filter(([, field]) => field.sort)
+    .map(([name]) => name)
+  for (const { name } of keys)
+    if (!offered.includes(name))
+      wrong('sort', `${name.slice(0, 64) || 'an empty name'} is not offered; sorts are ${offered.join(', ')}`)
   if (keys.length > 3) wrong('sort', 'must name at most 3 members')
   if (new Set(keys.map((key) => key.name)).size !== keys.length) wrong('sort', 'must not name a member twice')
   return keys
@@ -148,7 +179,9 @@ function readSort(entity: Entity, text: string, wrong: Wrong): ListQuery['sort']
 const ranges = new Set<Operator>(['gt', 'gte', 'lt', 'lte'])
 
 function defaultSort(entity: Entity, filters: readonly Filter[]): ListQuery['sort'] {
-  const ranged = filters.find((filter) => ranges.has(filter.operator) && (filter.custom || entity.all[filter.name]?.sort))
+  const ranged = filters.find(
+    (filter) => ranges.has(filter.operator) && (filter.custom || entity.all[filter.name]?.sort),
+  )
   if (ranged && ranged.name !== 'createdAt') return [{ name: ranged.name, descending: false }]
   return [{ name: 'createdAt', descending: true }]
 }
@@ -156,7 +189,13 @@ function defaultSort(entity: Entity, filters: readonly Filter[]): ListQuery['sor
 /** Whose list it is, for cursors: another filter or sort makes another list. */
 export function listIdentity(ctx: Ctx, entity: Entity, query: ListQuery): string {
   const { filters, sort, q } = query
-  return JSON.stringify([ctx.tenantId, entity.type, filters.map(({ name, operator, value }) => [name, operator, value]).sort(), sort, q])
+  return JSON.stringify([
+    ctx.tenantId,
+    entity.type,
+    filters.map(({ name, operator, value }) => [name, operator, value]).sort(),
+    sort,
+    q,
+  ])
 }
 
 /** A member of the definition, for the plan. */

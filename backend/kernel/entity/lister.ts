@@ -28,7 +28,8 @@ export function createLister(entity: Entity, registry: Registry, customFields: C
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)
     const cursor = query.cursor === null ? null : cursorOf(query.cursor, identity, query.sort.length)
-    const part: CursorPart = cursor === null ? 'none' : query.sort.length === 1 && cursor.keys[0] === null ? 'null' : 'value'
+    const part: CursorPart =
+      cursor === null ? 'none' : query.sort.length === 1 && cursor.keys[0] === null ? 'null' : 'value'
     const found = query.q === null ? null : await find(tx.ctx, entity.type, query.q)
     const values = {
       tenant: tx.ctx.tenantId,
@@ -38,21 +39,51 @@ export function createLister(entity: Entity, registry: Registry, customFields: C
       ...Object.fromEntries((cursor?.keys ?? []).map((key, index) => [`last${index}`, key])),
       lastId: cursor?.id,
     }
-    const shape = JSON.stringify([scopeShape(scope), part, query.limit, query.sort, query.fields, query.q !== null, query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type])])
-    const rows = tx.query(fill(plans(`list ${shape}`, (bind) => listSql(entity, query, scope, part, bind)), values)).catch((error) => {
-      throw badCursor(error, query)
-    })
-    const counted = query.count ? tx.query(fill(plans(`count ${shape}`, (bind) => countSql(entity, query, scope, bind)), values)) : null
+    const shape = JSON.stringify([
+      scopeShape(scope),
+      part,
+      query.limit,
+      query.sort,
+      query.fields,
+      query.q !== null,
+      query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type]),
+    ])
+    const rows = tx
+      .query(
+        fill(
+          plans(`list ${shape}`, (bind) => listSql(entity, query, scope, part, bind)),
+          values,
+        ),
+      )
+      .catch((error) => {
+        throw badCursor(error, query)
+      })
+    const counted = query.count
+      ? tx.query(
+          fill(
+            plans(`count ${shape}`, (bind) => countSql(entity, query, scope, bind)),
+            values,
+          ),
+        )
+      : null
     const [[row], total] = await Promise.all([rows, counted])
     if (!row) throw new Error('a list gave no answer')
-    const next = row.more ? writeCursor([...query.sort.map((_key, index) => row[`last${index}`]), row.last_id], identity) : null
+    const next = row.more
+      ? writeCursor([...query.sort.map((_key, index) => row[`last${index}`]), row.last_id], identity)
+      : null
     const data = query.include.length > 0 ? await withIncludes(tx, entity, registry, query, row.data) : row.data
     return `{"data":${data},"page":${JSON.stringify(pageMember(query, next, total?.[0]?.total))}}`
   }
 }
 
 /** Adds the records that members point at, one query a type for the whole page; unreadable ones are null. */
-export async function withIncludes(tx: Tx, entity: Entity, registry: Registry, query: Pick<ListQuery, 'include' | 'fields'>, data: string): Promise<string> {
+export async function withIncludes(
+  tx: Tx,
+  entity: Entity,
+  registry: Registry,
+  query: Pick<ListQuery, 'include' | 'fields'>,
+  data: string,
+): Promise<string> {
   const records: Record<string, unknown>[] = JSON.parse(data)
   for (const include of query.include) {
     const [name, field] = Object.entries(entity.all).find(([, item]) => item.include === include) ?? []
@@ -71,19 +102,30 @@ function pointers(name: string, field: Field, records: readonly Record<string, u
   const result = new Map<string, string[]>()
   for (const record of records) {
     const value = record[name]
-    result.set(String(record.id), field.many && Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : [])
+    result.set(
+      String(record.id),
+      field.many && Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : [],
+    )
   }
   return result
 }
 
-async function readMany(tx: Tx, registry: Registry, type: string, ids: readonly string[]): Promise<Map<string, unknown>> {
+async function readMany(
+  tx: Tx,
+  registry: Registry,
+  type: string,
+  ids: readonly string[],
+): Promise<Map<string, unknown>> {
   const entity = registry.entities.get(type)
   if (!entity || ids.length === 0) return new Map()
   const scope = tx.ctx.rights.scope(type, 'read')
-  const made = includePlans(`${type} ${scopeShape(scope)}`, (bind) => `
+  const made = includePlans(
+    `${type} ${scopeShape(scope)}`,
+    (bind) => `
     select r.id, ${documentSql(entity, 'json')} as doc from ${entity.table} r
     where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = any(${bind('ids', 'uuid[]')})
-      and ${type === 'user' ? 'true' : 'r.deleted_at is null'} and ${scopeSql(entity, scope, 'r', bind, 'holders')}`)
+      and ${type === 'user' ? 'true' : 'r.deleted_at is null'} and ${scopeSql(entity, scope, 'r', bind, 'holders')}`,
+  )
   const rows = await tx.query(fill(made, { tenant: tx.ctx.tenantId, ids, holders: scopeUsers(scope) }))
   return new Map(rows.map((row) => [row.id, row.doc]))
 }
@@ -94,7 +136,8 @@ function cursorOf(text: string, identity: string, keys: number): { keys: (string
   const values = readCursor(text, identity)
   const id = values.at(-1)
   const rest = values.slice(0, -1)
-  const ok = typeof id === 'string' && rest.length === keys && rest.every((value) => value === null || typeof value === 'string')
+  const ok =
+    typeof id === 'string' && rest.length === keys && rest.every((value) => value === null || typeof value === 'string')
   if (!ok) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
   return { keys: rest.map((value) => (value === null ? null : String(value))), id }
 }
@@ -102,7 +145,9 @@ function cursorOf(text: string, identity: string, keys: number): { keys: (string
 /** A cursor that was tampered with holds values that do not fit their types. */
 function badCursor(error: unknown, query: ListQuery): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return query.cursor !== null && /^22/.test(code) ? invalidMember('cursor', 'must be a cursor that a page of this list gave') : error
+  return query.cursor !== null && /^22/.test(code)
+    ? invalidMember('cursor', 'must be a cursor that a page of this list gave')
+    : error
 }
 
 function pageMember(query: ListQuery, nextCursor: string | null, total: number | undefined): Record<string, unknown> {

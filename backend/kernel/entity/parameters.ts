@@ -10,11 +10,25 @@ export function listParameters(entity: Entity): Parameters {
   return {
     limit: { description: 'Records a page', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
     cursor: { description: 'Opaque, from the page before', schema: { type: 'string' } },
-    sort: { description: `Comma-separated, - for descending: ${sorts.join(', ')}`, schema: { type: 'string', examples: ['-createdAt'] } },
+    sort: {
+      description: `Comma-separated, - for descending: ${sorts.join(', ')}`,
+      schema: { type: 'string', examples: ['-createdAt'] },
+    },
     count: { description: 'Adds `total`, exact to 10,000', schema: { type: 'string', enum: ['exact'] } },
-    ...(entity.searchable ? { q: { description: 'Quick find: prefix and typo-tolerant', schema: { type: 'string', minLength: 1, maxLength: 200 } } } : {}),
+    ...(entity.searchable
+      ? {
+          q: {
+            description: 'Quick find: prefix and typo-tolerant',
+            schema: { type: 'string', minLength: 1, maxLength: 200 },
+          },
+        }
+      : {}),
     ...recordParameters(entity),
-    ...Object.fromEntries(entries.filter(([, field]) => (field.filter?.length ?? 0) > 0).map(([name, field]) => [name, filterParameter(name, field)])),
+    ...Object.fromEntries(
+      entries
+        .filter(([, field]) => (field.filter?.length ?? 0) > 0)
+        .map(([name, field]) => [name, filterParameter(name, field)]),
+    ),
   }
 }
 
@@ -23,14 +37,24 @@ export function recordParameters(entity: Entity): Parameters {
   const includes = Object.values(entity.all).flatMap((field) => (field.include ? [field.include] : []))
   return {
     fields: { description: 'Only these members, comma-separated', schema: { type: 'string' } },
-    ...(includes.length > 0 ? { include: { description: `Related records, comma-separated: ${includes.join(', ')}`, schema: { type: 'string' } } } : {}),
+    ...(includes.length > 0
+      ? {
+          include: {
+            description: `Related records, comma-separated: ${includes.join(', ')}`,
+            schema: { type: 'string' },
+          },
+        }
+      : {}),
   }
 }
 
 function filterParameter(name: string, field: Field): Parameters[string] {
   const operators = field.filter ?? []
   return {
-    description: `Filter: \`${name}=value\`${operators.filter((operator) => operator !== 'eq').map((operator) => `, \`${name}[${operator}]=\``).join('')}`,
+    description: `Filter: \`${name}=value\`${operators
+      .filter((operator) => operator !== 'eq')
+      .map((operator) => `, \`${name}[${operator}]=\``)
+      .join('')}`,
     schema: { type: 'string' },
   }
 }

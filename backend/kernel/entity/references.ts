@@ -7,7 +7,13 @@ import type { Registry, Target } from './registry.ts'
  * SQL for `array[...]` of the members whose references do not resolve. What the record referred to before (alias `o`)
  * may be sent back although it has been deleted since. What has no foreign key is guarded by this alone.
  */
-export function missingSql(entity: Entity, names: readonly string[], registry: Registry, bind: Binder, withOld: boolean): string {
+export function missingSql(
+  entity: Entity,
+  names: readonly string[],
+  registry: Registry,
+  bind: Binder,
+  withOld: boolean,
+): string {
   const checks = names.flatMap((name) => {
     const field = entity.all[name]
     if (!field || !isReference(field)) return []

@@ -1,10 +1,10 @@
-import { laneNumber, signature } from '../events/append.ts'
 import type { Tx } from '../db/database.ts'
 import { fill, plan, planCache } from '../db/plan.ts'
 import { conflict, duplicate, forbidden, invalid, notFound, rule, stale } from '../errors.ts'
+import { laneNumber, signature } from '../events/append.ts'
 import { type Key, lockOf } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
-import { checkCustom, type CustomFields, type CustomWrite } from './custom.ts'
+import { type CustomFields, type CustomWrite, checkCustom } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Registry } from './registry.ts'
@@ -27,7 +27,11 @@ export interface Changed extends Stored {
 
 /** An answer that was given before under the same key. */
 export interface Replayed {
-  readonly replayed: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string | null }
+  readonly replayed: {
+    readonly status: number
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string | null
+  }
 }
 
 /** What a caller knows of the version: any of these, or whatever it is (null). */
@@ -41,7 +45,12 @@ export interface Repository {
   /** A create in one round trip whose idempotency key commits with it. */
   createOnce(tx: Tx, values: Values, key: Key): Promise<Stored | Replayed>
   /** Absent leaves, null clears, a value sets. */
-  update(tx: Tx, id: string, values: Values, options?: { expected?: Expected; data?: Values; system?: Values }): Promise<Changed>
+  update(
+    tx: Tx,
+    id: string,
+    values: Values,
+    options?: { expected?: Expected; data?: Values; system?: Values },
+  ): Promise<Changed>
   /** Every writable member is set: what is absent takes its default or null. */
   replace(tx: Tx, id: string, values: Values, options?: { expected?: Expected }): Promise<Changed>
   remove(tx: Tx, id: string, expected?: Expected): Promise<Changed>
@@ -54,7 +63,9 @@ export interface Repository {
 /** The engine's door to the records of a noun: each write is one statement, with its event, rights and references. */
 export function createRepository(entity: Entity, registry: Registry, customFields: CustomFields): Repository {
   const plans = planCache()
-  const writable = Object.entries(entity.all).filter(([, field]) => !field.readOnly).map(([name]) => name)
+  const writable = Object.entries(entity.all)
+    .filter(([, field]) => !field.readOnly)
+    .map(([name]) => name)
   const withCustom = entity.all.customFields !== undefined
   const withTags = entity.all.tags !== undefined
 
@@ -62,12 +73,20 @@ export function createRepository(entity: Entity, registry: Registry, customField
     if (!withCustom || (!whole && sent === undefined)) return null
     const values = sent as Values | undefined
     const known = await customFields.of(tx.ctx, entity.path)
-    if (Object.keys(values ?? {}).some((key) => !known.some((field) => field.key === key))) customFields.forget(tx.ctx.tenantId)
+    if (Object.keys(values ?? {}).some((key) => !known.some((field) => field.key === key)))
+      customFields.forget(tx.ctx.tenantId)
     return checkCustom(await customFields.of(tx.ctx, entity.path), values, whole)
   }
 
-  const insert = async (tx: Tx, sent: Values, key: Key | null, id: string, data: Values): Promise<Stored | Replayed> => {
-    if (tx.ctx.rights.scope(entity.type, 'create') === 'none') throw forbidden(`Your role may not create a ${entity.type}`)
+  const insert = async (
+    tx: Tx,
+    sent: Values,
+    key: Key | null,
+    id: string,
+    data: Values,
+  ): Promise<Stored | Replayed> => {
+    if (tx.ctx.rights.scope(entity.type, 'create') === 'none')
+      throw forbidden(`Your role may not create a ${entity.type}`)
     const checked = await custom(tx, sent.customFields, true)
     const values = checked ? { ...sent, customFields: withoutNulls(checked.values) } : sent
     const names = writable.filter((name) => values[name] !== undefined && !(values[name] === null && neverNull(name)))
@@ -78,7 +97,14 @@ export function createRepository(entity: Entity, registry: Registry, customField
     for (let attempt = 1; ; attempt++) {
       try {
         const rows = await tx.query(
-          fill(made, { ...common(tx, data), ...bound(values), ...sides(values, checked), id, owner: ctx.actor.type === 'user' ? ctx.actor.id : null, ...(key ? keyParameters(tx, key, location) : {}) }),
+          fill(made, {
+            ...common(tx, data),
+            ...bound(values),
+            ...sides(values, checked),
+            id,
+            owner: ctx.actor.type === 'user' ? ctx.actor.id : null,
+            ...(key ? keyParameters(tx, key, location) : {}),
+          }),
         )
         const row = rows[0]
         if (!row) throw new Error(`the create of a ${entity.type} gave no verdict`)
@@ -88,7 +114,13 @@ export function createRepository(entity: Entity, registry: Registry, customField
         }
         if (row.free === false) throw conflict('A request with this Idempotency-Key is still in flight')
         refuseMissing(row.missing)
-        tx.appended({ tenantId: ctx.tenantId, name: row.event, type: entity.type, recordId: row.id, version: row.version })
+        tx.appended({
+          tenantId: ctx.tenantId,
+          name: row.event,
+          type: entity.type,
+          recordId: row.id,
+          version: row.version,
+        })
         return { id: row.id, version: row.version, json: row.doc }
       } catch (error) {
         // The first request under the key committed after this statement's snapshot: now its answer can be given.
@@ -103,31 +135,71 @@ export function createRepository(entity: Entity, registry: Registry, customField
     id: string,
     shape: Omit<ChangeShape, 'names' | 'merged' | 'withReadOnly' | 'withVersion'>,
     values: Values,
-    options: { expected?: Expected | undefined; data?: Values | undefined; custom?: CustomWrite | null; readOnly?: Values; merged?: readonly string[] } = {},
+    options: {
+      expected?: Expected | undefined
+      data?: Values | undefined
+      custom?: CustomWrite | null
+      readOnly?: Values
+      merged?: readonly string[]
+    } = {},
   ): Promise<Changed> => {
     const { expected = null, data = {}, readOnly = {}, merged = [] } = options
     const names = writable.filter((name) => values[name] !== undefined)
-    const whole: ChangeShape = { ...shape, names, merged, withReadOnly: Object.keys(readOnly).length > 0, withVersion: expected !== null }
+    const whole: ChangeShape = {
+      ...shape,
+      names,
+      merged,
+      withReadOnly: Object.keys(readOnly).length > 0,
+      withVersion: expected !== null,
+    }
     const key = `${shape.verb ?? 'change'} ${shape.among} ${scopeShape(shape.scope)} ${whole.withVersion} ${whole.withReadOnly} ${merged.join(',')} ${names.join(' ')} ${JSON.stringify(shape.fixed ?? {})}`
     const made = plans(key, (bind) => changeSql(entity, whole, registry, bind))
     try {
       const rows = await tx.query(
-        fill(made, { ...common(tx, data), ...bound(values), ...sides(values, options.custom ?? null), id, versions: expected, holders: scopeUsers(shape.scope), readOnly: JSON.stringify(readOnly) }),
+        fill(made, {
+          ...common(tx, data),
+          ...bound(values),
+          ...sides(values, options.custom ?? null),
+          id,
+          versions: expected,
+          holders: scopeUsers(shape.scope),
+          readOnly: JSON.stringify(readOnly),
+        }),
       )
       const row = rows[0]
       if (!row) throw notFound()
       if (!row.allowed) throw forbidden(`Your role may not change this ${entity.type}`)
       if (!row.fresh) throw stale()
-      if (row.altered.length > 0) throw invalid(row.altered.map((path: string) => ({ path, message: 'is read-only and differs from what it is', code: 'read_only' })))
+      if (row.altered.length > 0)
+        throw invalid(
+          row.altered.map((path: string) => ({
+            path,
+            message: 'is read-only and differs from what it is',
+            code: 'read_only',
+          })),
+        )
       refuseMissing(row.missing)
-      if (row.changed) tx.appended({ tenantId: tx.ctx.tenantId, name: row.event, type: entity.type, recordId: id, version: row.version })
+      if (row.changed)
+        tx.appended({
+          tenantId: tx.ctx.tenantId,
+          name: row.event,
+          type: entity.type,
+          recordId: id,
+          version: row.version,
+        })
       return { id, version: row.version, json: row.doc, changed: row.changed }
     } catch (error) {
       throw translated(error)
     }
   }
 
-  const write = async (tx: Tx, id: string, sent: Values, whole: boolean, options: { expected?: Expected | undefined; data?: Values | undefined }): Promise<Changed> => {
+  const write = async (
+    tx: Tx,
+    id: string,
+    sent: Values,
+    whole: boolean,
+    options: { expected?: Expected | undefined; data?: Values | undefined },
+  ): Promise<Changed> => {
     const checked = await custom(tx, sent.customFields, whole)
     const values: Record<string, unknown> = { ...sent }
     const merged: string[] = []
@@ -146,12 +218,22 @@ export function createRepository(entity: Entity, registry: Registry, customField
       }
     }
     const scope = tx.ctx.rights.scope(entity.type, 'update')
-    return change(tx, id, { among: 'live', sides: 'follow', scope }, values, { ...options, custom: checked, readOnly, merged })
+    return change(tx, id, { among: 'live', sides: 'follow', scope }, values, {
+      ...options,
+      custom: checked,
+      readOnly,
+      merged,
+    })
   }
 
   /** What the lists and filters of a record that comes back need: its side rows, from the row itself. */
   const mark = (tx: Tx, id: string, verb: string, fixed: Record<string, string>): Promise<Changed> =>
-    change(tx, id, { among: 'live', verb, fixed, sides: 'follow', scope: tx.ctx.rights.scope(entity.type, 'update') }, {})
+    change(
+      tx,
+      id,
+      { among: 'live', verb, fixed, sides: 'follow', scope: tx.ctx.rights.scope(entity.type, 'update') },
+      {},
+    )
 
   const neverNull = (name: string): boolean => {
     const field = entity.all[name]
@@ -182,10 +264,13 @@ export function createRepository(entity: Entity, registry: Registry, customField
     entity,
     get: async (tx, id, members) => {
       const scope = tx.ctx.rights.scope(entity.type, 'read')
-      const made = plans(`get ${scopeShape(scope)} ${members?.join(' ') ?? ''}`, (bind) => `
+      const made = plans(
+        `get ${scopeShape(scope)} ${members?.join(' ') ?? ''}`,
+        (bind) => `
         select ${documentSql(entity, 'json', members)}::text as doc, r.version from ${entity.table} r
         where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')} and r.deleted_at is null
-          and ${scopeSql(entity, scope, 'r', bind, 'holders')}`)
+          and ${scopeSql(entity, scope, 'r', bind, 'holders')}`,
+      )
       const [row] = await tx.query(fill(made, { tenant: tx.ctx.tenantId, id, holders: scopeUsers(scope) }))
       if (!row) throw notFound()
       return { id, version: row.version, json: row.doc }
@@ -208,29 +293,60 @@ export function createRepository(entity: Entity, registry: Registry, customField
       return write(tx, id, whole, true, options)
     },
     remove: (tx, id, expected = null) =>
-      change(tx, id, { among: 'live', verb: 'deleted', fixed: { deleted_at: 'now()' }, sides: 'clear', scope: tx.ctx.rights.scope(entity.type, 'delete') }, {}, { expected }),
+      change(
+        tx,
+        id,
+        {
+          among: 'live',
+          verb: 'deleted',
+          fixed: { deleted_at: 'now()' },
+          sides: 'clear',
+          scope: tx.ctx.rights.scope(entity.type, 'delete'),
+        },
+        {},
+        { expected },
+      ),
     restore: async (tx, id) => {
-      const made = plan((bind) => `select ${documentSql(entity, 'jsonb')} as doc, r.deleted_at is null as live from ${entity.table} r
-        where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')}`)
+      const made = plan(
+        (bind) => `select ${documentSql(entity, 'jsonb')} as doc, r.deleted_at is null as live from ${entity.table} r
+        where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')}`,
+      )
       const [row] = await tx.query(fill(made, { tenant: tx.ctx.tenantId, id }))
       if (!row) throw notFound()
       if (row.live) return { ...(await repository.get(tx, id)), changed: false }
       // Its side rows are made anew from the row itself; what became required since is not asked of it.
       const known = withCustom ? await customFields.of(tx.ctx, entity.path) : []
       const lenient = known.map((field) => ({ ...field, required: false, default: null }))
-      const kept = Object.fromEntries(Object.entries((row.doc.customFields ?? {}) as Values).filter(([key]) => known.some((field) => field.key === key)))
-      const sideNames = Object.entries(entity.all).filter(([, field]) => field.side).map(([name]) => name)
-      const values = Object.fromEntries(sideNames.map((name) => [name, name === 'customFields' ? row.doc[name] : row.doc[name]]))
+      const kept = Object.fromEntries(
+        Object.entries((row.doc.customFields ?? {}) as Values).filter(([key]) =>
+          known.some((field) => field.key === key),
+        ),
+      )
+      const sideNames = Object.entries(entity.all)
+        .filter(([, field]) => field.side)
+        .map(([name]) => name)
+      const values = Object.fromEntries(
+        sideNames.map((name) => [name, name === 'customFields' ? row.doc[name] : row.doc[name]]),
+      )
       const scope = tx.ctx.rights.scope(entity.type, 'delete')
       const checked = withCustom ? { ...checkCustomLeniently(lenient, kept), values: kept } : null
-      return change(tx, id, { among: 'deleted', verb: 'restored', fixed: { deleted_at: 'null' }, sides: 'follow', scope }, values, { custom: checked })
+      return change(
+        tx,
+        id,
+        { among: 'deleted', verb: 'restored', fixed: { deleted_at: 'null' }, sides: 'follow', scope },
+        values,
+        { custom: checked },
+      )
     },
     archive: (tx, id) => mark(tx, id, 'archived', { archived_at: 'coalesce(o.archived_at, now())' }),
     unarchive: (tx, id) => mark(tx, id, 'unarchived', { archived_at: 'null' }),
     findByExternalId: async (tx, externalId) => {
-      const made = plans('by external id', (bind) => `
+      const made = plans(
+        'by external id',
+        (bind) => `
         select r.id from ${entity.table} r
-        where r.tenant_id = ${bind('tenant', 'uuid')} and r.external_id = ${bind('externalId', 'text')} and r.deleted_at is null`)
+        where r.tenant_id = ${bind('tenant', 'uuid')} and r.external_id = ${bind('externalId', 'text')} and r.deleted_at is null`,
+      )
       const [row] = await tx.query(fill(made, { tenant: tx.ctx.tenantId, externalId }))
       return row?.id ?? null
     },
@@ -277,7 +393,9 @@ function keyParameters(tx: Tx, key: Key, location: string): Record<string, unkno
 
 function refuseMissing(missing: readonly string[]): void {
   if (missing.length === 0) return
-  throw invalid(missing.map((path) => ({ path, message: 'must refer to records that you may read', code: 'invalid_reference' })))
+  throw invalid(
+    missing.map((path) => ({ path, message: 'must refer to records that you may read', code: 'invalid_reference' })),
+  )
 }
 
 const constraintOf = (error: unknown): string | undefined =>
@@ -285,12 +403,15 @@ const constraintOf = (error: unknown): string | undefined =>
 
 /** A clash of custom values is told by the column of the side table; the caller knows it as a custom field. */
 function translated(error: unknown): unknown {
-  if (constraintOf(error) === 'custom_values_unique') return duplicate('customFields', 'a unique custom field has a value that another record has')
-  if (constraintOf(error)?.endsWith('_external_id')) return duplicate('externalId', 'externalId is taken by another record')
+  if (constraintOf(error) === 'custom_values_unique')
+    return duplicate('customFields', 'a unique custom field has a value that another record has')
+  if (constraintOf(error)?.endsWith('_external_id'))
+    return duplicate('externalId', 'externalId is taken by another record')
   return error
 }
 
-const withoutNulls = (values: Values): Values => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
+const withoutNulls = (values: Values): Values =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

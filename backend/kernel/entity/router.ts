@@ -12,20 +12,44 @@ import { answerRecord, recordAnswer } from './answer.ts'
 import { bulkRoute } from './bulk.ts'
 import { type Entity, named } from './define.ts'
 import { idSchema } from './fields.ts'
-import { type Lister, withIncludes } from './lister.ts'
 import { readMembers } from './list-query.ts'
+import { type Lister, withIncludes } from './lister.ts'
 import { listParameters, recordParameters } from './parameters.ts'
 import type { Registry } from './registry.ts'
 import type { Repository } from './repository.ts'
 
 /** Which of the engine's routes a noun offers. */
-export type Offer = 'list' | 'get' | 'create' | 'update' | 'replace' | 'delete' | 'restore' | 'archive' | 'bulk' | 'upsert'
+export type Offer =
+  | 'list'
+  | 'get'
+  | 'create'
+  | 'update'
+  | 'replace'
+  | 'delete'
+  | 'restore'
+  | 'archive'
+  | 'bulk'
+  | 'upsert'
 
 /** All that the contract says of a CRM record. */
-export const everything: readonly Offer[] = ['list', 'get', 'create', 'update', 'replace', 'delete', 'restore', 'archive', 'bulk', 'upsert']
+export const everything: readonly Offer[] = [
+  'list',
+  'get',
+  'create',
+  'update',
+  'replace',
+  'delete',
+  'restore',
+  'archive',
+  'bulk',
+  'upsert',
+]
 
 /** The REST routes of a noun, from its definition. */
-export function entityRoutes(deps: { db: Database; registry: Registry; repository: Repository; list: Lister }, offers: readonly Offer[]): Route[] {
+export function entityRoutes(
+  deps: { db: Database; registry: Registry; repository: Repository; list: Lister },
+  offers: readonly Offer[],
+): Route[] {
   const { db, registry, repository, list } = deps
   const { entity } = repository
   const { path, type } = entity
@@ -112,7 +136,9 @@ export function entityRoutes(deps: { db: Database; registry: Registry; repositor
         responses: { 200: record },
         problems: [409, 412, 422],
         handle: async (ctx, { params, body, header }) =>
-          recordAnswer(await repository.update(db.tenant(ctx), params.id, body, { expected: readIfMatch(header('If-Match')) })),
+          recordAnswer(
+            await repository.update(db.tenant(ctx), params.id, body, { expected: readIfMatch(header('If-Match')) }),
+          ),
       }),
     ],
     replace: [
@@ -127,7 +153,9 @@ export function entityRoutes(deps: { db: Database; registry: Registry; repositor
         responses: { 200: record },
         problems: [409, 412, 422],
         handle: async (ctx, { params, body, header }) =>
-          recordAnswer(await repository.replace(db.tenant(ctx), params.id, body, { expected: readIfMatch(header('If-Match')) })),
+          recordAnswer(
+            await repository.replace(db.tenant(ctx), params.id, body, { expected: readIfMatch(header('If-Match')) }),
+          ),
       }),
     ],
     delete: [
@@ -147,7 +175,10 @@ export function entityRoutes(deps: { db: Database; registry: Registry; repositor
       }),
     ],
     restore: [verb('restore', `Bring a deleted ${type} back`)],
-    archive: [verb('archive', `Take a ${type} out of the lists`), verb('unarchive', `Put an archived ${type} back into the lists`)],
+    archive: [
+      verb('archive', `Take a ${type} out of the lists`),
+      verb('unarchive', `Put an archived ${type} back into the lists`),
+    ],
     bulk: [bulkRoute(deps)],
     upsert: [
       route({
@@ -160,16 +191,24 @@ export function entityRoutes(deps: { db: Database; registry: Registry; repositor
         body: entity.patchSchema,
         responses: { 200: record, 201: { ...record, headers: ['ETag', 'Location'] } },
         problems: [409, 412, 422],
-        handle: (ctx, { params, body, header }) => upsert(db, repository, ctx, params.externalId, body, readIfMatch(header('If-Match'))),
+        handle: (ctx, { params, body, header }) =>
+          upsert(db, repository, ctx, params.externalId, body, readIfMatch(header('If-Match'))),
       }),
     ],
   }
 
-  const included = async (ctx: Ctx, json: string, fields: readonly string[] | null, include: readonly string[]): Promise<unknown> => {
+  const included = async (
+    ctx: Ctx,
+    json: string,
+    fields: readonly string[] | null,
+    include: readonly string[],
+  ): Promise<unknown> => {
     const [whole] = JSON.parse(await withIncludes(db.tenant(ctx), entity, registry, { fields, include }, `[${json}]`))
     if (!whole) throw notFound()
     if (!fields) return whole
-    return Object.fromEntries(Object.entries(whole).filter(([member]) => fields.includes(member) || include.includes(member)))
+    return Object.fromEntries(
+      Object.entries(whole).filter(([member]) => fields.includes(member) || include.includes(member)),
+    )
   }
 
   return offers.flatMap((offer) => routes[offer])
@@ -181,7 +220,14 @@ function createdAnswer(entity: Entity, made: { id: string; version: number; json
 }
 
 /** Two at once give one record: who loses the race for the key changes what the other made. */
-async function upsert(db: Database, repository: Repository, ctx: Ctx, externalId: string, body: Record<string, unknown>, expected: readonly number[] | null): Promise<Answer> {
+async function upsert(
+  db: Database,
+  repository: Repository,
+  ctx: Ctx,
+  externalId: string,
+  body: Record<string, unknown>,
+  expected: readonly number[] | null,
+): Promise<Answer> {
   const { entity } = repository
   const tx = db.tenant(ctx)
   const values = { ...body, externalId: externalId.trim() }
@@ -192,7 +238,10 @@ async function upsert(db: Database, repository: Repository, ctx: Ctx, externalId
     const id = await repository.findByExternalId(tx, values.externalId)
     if (id !== null) return recordAnswer(await repository.update(tx, id, values, { expected }))
     try {
-      return createdAnswer(entity, await repository.create(tx, parsePart(entity.createSchema, values) as Record<string, unknown>))
+      return createdAnswer(
+        entity,
+        await repository.create(tx, parsePart(entity.createSchema, values) as Record<string, unknown>),
+      )
     } catch (error) {
       if (attempt === 3 || !isTaken(error)) throw error
     }

@@ -1,5 +1,5 @@
-import type { Scope } from '../rights.ts'
 import type { Binder } from '../db/plan.ts'
+import type { Scope } from '../rights.ts'
 import { columnOf, type Entity } from './define.ts'
 
 /** SQL over an alias: whether a scope reaches the row. `all` costs nothing; otherwise `holders` is a parameter. */
@@ -13,7 +13,10 @@ export function scopeSql(entity: Entity, scope: Scope, alias: string, bind: Bind
     const field = entity.all[name]
     if (field) (field.many ? several : single).push(`${alias}.${columnOf(name, field)}`)
   }
-  const held = [...single.map((column) => `${column} = any(${users})`), ...several.map((column) => `${column} && ${users}`)]
+  const held = [
+    ...single.map((column) => `${column} = any(${users})`),
+    ...several.map((column) => `${column} && ${users}`),
+  ]
   const unheld = [...single.map((column) => `${column} is null`), ...several.map((column) => `${column} = '{}'`)]
   return `(${[...held, `(${[...unheld, `${alias}.created_by_id = any(${users})`].join(' and ')})`].join(' or ')})`
 }

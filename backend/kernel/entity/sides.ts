@@ -13,7 +13,8 @@ export function sideSql(entity: Entity, names: readonly string[], change: SideCh
   return names.flatMap((name) => {
     const field = entity.all[name]
     if (field?.side === 'tags') return tagsSql(entity, bind)
-    if (field?.side === 'links') return linksSql(entity, name, field.kind === 'related' ? null : (field.ref ?? ''), columnOf(name, field), bind)
+    if (field?.side === 'links')
+      return linksSql(entity, name, field.kind === 'related' ? null : (field.ref ?? ''), columnOf(name, field), bind)
     if (field?.side === 'custom') return customSql(bind)
     return []
   })

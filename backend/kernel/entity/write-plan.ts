@@ -12,7 +12,13 @@ import { type SideChange, sideSql } from './sides.ts'
  * The one statement of a create: references checked, row, event, side tables and idempotency key; all or nothing.
  * `known` and `gate` answer a repeated or concurrent request under the same key without doing anything.
  */
-export function createSql(entity: Entity, names: readonly string[], registry: Registry, withKey: boolean, bind: Binder): string {
+export function createSql(
+  entity: Entity,
+  names: readonly string[],
+  registry: Registry,
+  withKey: boolean,
+  bind: Binder,
+): string {
   const tenant = bind('tenant', 'uuid')
   const columns: string[] = ['tenant_id', 'id', 'created_at', 'updated_at', 'created_by_id']
   const values: string[] = [tenant, bind('id', 'uuid'), 'now()', 'now()', bind('actor', 'uuid')]

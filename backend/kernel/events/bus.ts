@@ -1,4 +1,4 @@
-import { EventEmitter2 } from 'eventemitter2'
+import eventemitter2 from 'eventemitter2'
 import type { Committed } from '../db/database.ts'
 import type { Logger } from '../log.ts'
 
@@ -14,7 +14,7 @@ export interface Bus {
 
 /** The typed face of eventemitter2. A listener that throws is logged and breaks neither the emitter nor the others. */
 export function createBus(log: Logger): Bus {
-  const emitter = new EventEmitter2({ wildcard: true, delimiter: '.', maxListeners: 0 })
+  const emitter = new eventemitter2.EventEmitter2({ wildcard: true, delimiter: '.', maxListeners: 0 })
   return {
     on: (pattern, listener) => {
       emitter.on(pattern, (event: Committed) => {

@@ -21,7 +21,13 @@ export async function readCursor(db: WorkerTx, subscription: string, lane: Lane)
  * Moves a cursor by compare-and-set, in the transaction of what was done. False when another runner was faster: then
  * this transaction must roll back.
  */
-export async function moveCursor(tx: WorkerTx, subscription: string, lane: Lane, from: Position, to: Position): Promise<boolean> {
+export async function moveCursor(
+  tx: WorkerTx,
+  subscription: string,
+  lane: Lane,
+  from: Position,
+  to: Position,
+): Promise<boolean> {
   const rows = await tx.query(sql`
     update event_cursors set tx = ${to.tx}::xid8, seq = ${to.seq}::bigint, moved_at = now()
     where subscription = ${subscription} and lane = ${laneNumber(lane)}

@@ -34,12 +34,18 @@ export async function findBad(
 const samples = (batch: readonly DomainEvent[]): DomainEvent[] =>
   [batch[0], batch[batch.length >> 1], batch.at(-1)].filter((event) => event !== undefined)
 
-async function allFail(events: readonly DomainEvent[], probe: (events: readonly DomainEvent[]) => Promise<void>): Promise<boolean> {
+async function allFail(
+  events: readonly DomainEvent[],
+  probe: (events: readonly DomainEvent[]) => Promise<void>,
+): Promise<boolean> {
   for (const event of events) if ((await failureOf([event], probe)) === null) return false
   return true
 }
 
-async function split(events: readonly DomainEvent[], probe: (events: readonly DomainEvent[]) => Promise<void>): Promise<Bad[]> {
+async function split(
+  events: readonly DomainEvent[],
+  probe: (events: readonly DomainEvent[]) => Promise<void>,
+): Promise<Bad[]> {
   const failure = await failureOf(events, probe)
   if (failure === null) return []
   const [only] = events

@@ -1,5 +1,5 @@
-import type { Lane } from '../context.ts'
 import { sleep } from '../clock.ts'
+import type { Lane } from '../context.ts'
 import type { Database } from '../db/database.ts'
 import type { Direct } from '../db/direct.ts'
 import type { Logger } from '../log.ts'
@@ -92,12 +92,16 @@ export function createRunner(
         const message = error instanceof Error ? error.message : String(error)
         failing = { since: failing?.since ?? new Date(), attempts: (failing?.attempts ?? 0) + 1, error: message }
         if (!stop.signal.aborted) {
-          log.warn({ err: error, subscription: subscription.name, lane, attempts: failing.attempts }, 'a batch failed and will be tried again')
+          log.warn(
+            { err: error, subscription: subscription.name, lane, attempts: failing.attempts },
+            'a batch failed and will be tried again',
+          )
         }
         await sleep(backoff(failing.attempts), stop.signal).catch(() => {})
       }
     }
-    if (leading && direct.connected) await direct.release(lock).catch((error) => log.debug({ err: error }, 'a lock ended with its session'))
+    if (leading && direct.connected)
+      await direct.release(lock).catch((error) => log.debug({ err: error }, 'a lock ended with its session'))
     leading = false
   }
 
@@ -115,7 +119,16 @@ export function createRunner(
       const bad = await findBad(wanted, error, (events) => probe(events), failing?.attempts ?? 0)
       if (bad.length === 0) throw error
       for (const { event, error } of bad) {
-        log.error({ err: error, subscription: subscription.name, event: event.name, eventId: event.id, tenantId: event.tenantId }, 'an event was parked')
+        log.error(
+          {
+            err: error,
+            subscription: subscription.name,
+            event: event.name,
+            eventId: event.id,
+            tenantId: event.tenantId,
+          },
+          'an event was parked',
+        )
       }
       const good = wanted.filter((event) => !bad.some((item) => item.event === event))
       return (await digest(good, bad, cursor, to)) ? to : 'lost'

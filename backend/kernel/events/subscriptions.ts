@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.ts'
 import type { Direct } from '../db/direct.ts'
 import type { Logger } from '../log.ts'
+import type { Health } from '../module.ts'
 import { listParked, type Parked, park, unpark } from './cursors.ts'
 import { readAt } from './log.ts'
 import { createRunner, type RunnerState } from './runner.ts'
@@ -10,6 +11,8 @@ import type { Wake } from './wake.ts'
 /** All subscriptions of the process, in both lanes. */
 export interface Subscriptions {
   readonly states: readonly RunnerState[]
+  /** Degraded while one of them fails: what it has to do waits, and nothing else. */
+  health(): Health
   start(): void
   stop(): Promise<void>
 }
@@ -26,6 +29,21 @@ export function createSubscriptions(
   return {
     get states() {
       return runners.map((runner) => runner.state)
+    },
+    health: () => {
+      const failing = runners.map((runner) => runner.state).filter((state) => state.failing !== null)
+      return {
+        status: failing.length > 0 ? 'degraded' : 'up',
+        detail: {
+          leading: runners.filter((runner) => runner.state.leading).length,
+          failing: failing.map(({ subscription, lane, failing }) => ({
+            subscription,
+            lane,
+            since: failing?.since,
+            attempts: failing?.attempts,
+          })),
+        },
+      }
     },
     start: () => {
       for (const runner of runners) runner.start()

@@ -1,7 +1,7 @@
 import type { WorkerTx } from '../db/database.ts'
 import type { Logger } from '../log.ts'
-import { byPosition, readBetween, readHorizon, readSince } from './log.ts'
 import type { DomainEvent, Position } from './event.ts'
+import { byPosition, readBetween, readHorizon, readSince } from './log.ts'
 import type { Tail } from './tail.port.ts'
 import type { Wake } from './wake.ts'
 

@@ -27,7 +27,9 @@ export function createWake(direct: Direct, log: Logger): Wake {
   }
   const tell = () => {
     pending = null
-    direct.notify().catch((error) => log.debug({ err: error }, 'other processes were not notified; their timers repair it'))
+    direct
+      .notify()
+      .catch((error) => log.debug({ err: error }, 'other processes were not notified; their timers repair it'))
   }
   direct.onNotify(() => {
     lastActive = Date.now()

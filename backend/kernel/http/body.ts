@@ -35,7 +35,11 @@ export function parsePart(schema: ZodType, value: unknown): unknown {
   throw invalid(
     result.error.issues.flatMap((issue): MemberError[] =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a member of this request', code: issue.code }))
+        ? issue.keys.map((key) => ({
+            path: [...issue.path, key].join('.'),
+            message: 'is not a member of this request',
+            code: issue.code,
+          }))
         : [{ path: issue.path.join('.'), message: issue.message, code: issue.code }],
     ),
   )

@@ -9,7 +9,9 @@ export const etagOf = (version: number): string => `"${version}"`
  */
 export function readIfMatch(header: string | undefined): readonly number[] | null {
   if (header === undefined || header.trim() === '*') return null
-  return tagsOf(header, 'If-Match').flatMap(({ weak, value }) => (!weak && /^\d{1,9}$/.test(value) ? [Number(value)] : []))
+  return tagsOf(header, 'If-Match').flatMap(({ weak, value }) =>
+    !weak && /^\d{1,9}$/.test(value) ? [Number(value)] : [],
+  )
 }
 
 /** Whether `If-None-Match` names the version: then a read is 304. Weak comparison. */
@@ -22,5 +24,8 @@ export function noneMatches(header: string | undefined, version: number): boolea
 function tagsOf(header: string, name: string): { weak: boolean; value: string }[] {
   const list = /^\s*(W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(,\s*(W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)*$/
   if (!list.test(header)) throw invalidMember(name, 'must be a list of entity tags such as "3"')
-  return [...header.matchAll(/(W\/)?"([^"]*)"/g)].map(([, weak, value]) => ({ weak: weak !== undefined, value: value ?? '' }))
+  return [...header.matchAll(/(W\/)?"([^"]*)"/g)].map(([, weak, value]) => ({
+    weak: weak !== undefined,
+    value: value ?? '',
+  }))
 }

@@ -16,7 +16,8 @@ export interface Key {
 /** Reads the header; undefined when it was not sent. The body is recognised by its bytes. */
 export function readKey(header: string | undefined, method: string, path: string, body: unknown): Key | undefined {
   if (header === undefined) return undefined
-  if (!/^[\x21-\x7e]{1,255}$/.test(header)) throw invalidMember('Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
+  if (!/^[\x21-\x7e]{1,255}$/.test(header))
+    throw invalidMember('Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
   const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
   return { key: header, method, path, bodyHash: createHash('sha256').update(bytes).digest() }
 }
@@ -28,7 +29,9 @@ export function readKey(header: string | undefined, method: string, path: string
 export async function once(db: Database, ctx: Ctx, key: Key, work: (ctx: Ctx) => Promise<Answer>): Promise<Answer> {
   try {
     return await db.transaction(ctx, async (tx) => {
-      const [gate] = await tx.query(sql`select pg_try_advisory_xact_lock(hashtextextended(${lockOf(tx.ctx, key)}, 0)) as free`)
+      const [gate] = await tx.query(
+        sql`select pg_try_advisory_xact_lock(hashtextextended(${lockOf(tx.ctx, key)}, 0)) as free`,
+      )
       if (!gate?.free) throw conflict('A request with this Idempotency-Key is still in flight')
       const known = await find(tx, key)
       if (known) return known
@@ -45,10 +48,15 @@ export async function once(db: Database, ctx: Ctx, key: Key, work: (ctx: Ctx) =>
 }
 
 /** The name of the advisory lock that a request holds while it is in flight. */
-export const lockOf = (ctx: Ctx, key: Key): string => `${ctx.tenantId} ${ctx.actor.id} ${key.method} ${key.path} ${key.key}`
+export const lockOf = (ctx: Ctx, key: Key): string =>
+  `${ctx.tenantId} ${ctx.actor.id} ${key.method} ${key.path} ${key.key}`
 
 /** The answer that was kept, marked as replayed. */
-export function replayed(kept: { status: number; headers: Readonly<Record<string, string>>; body: string | null }): Answer {
+export function replayed(kept: {
+  status: number
+  headers: Readonly<Record<string, string>>
+  body: string | null
+}): Answer {
   if (kept.status === 422) {
     const { problem } = JSON.parse(kept.body ?? '{}')
     throw new Problem(422, problem.code, problem.detail, { headers: { 'Idempotent-Replayed': 'true' } })
@@ -70,7 +78,8 @@ async function find(tx: Tx, key: Key): Promise<Answer | undefined> {
 }
 
 async function keep(tx: Tx, key: Key, answer: Answer): Promise<void> {
-  const body = answer.body === undefined ? null : answer.body instanceof JsonText ? answer.body.json : JSON.stringify(answer.body)
+  const body =
+    answer.body === undefined ? null : answer.body instanceof JsonText ? answer.body.json : JSON.stringify(answer.body)
   await tx.query(sql`
     insert into idempotency_keys (tenant_id, actor_id, method, path, key, body_hash, status, headers, body)
     values (${tx.ctx.tenantId}, ${tx.ctx.actor.id}, ${key.method}, ${key.path}, ${key.key}, ${key.bodyHash}, ${answer.status},

@@ -4,7 +4,10 @@ import { phraseOf } from './problem.ts'
 import type { Route } from './route.ts'
 
 /** The OpenAPI 3.1 document of routes, from the same schemas that validate their requests. */
-export function openApiDocument(routes: readonly Route[], info: { title: string; version: string; description: string }): object {
+export function openApiDocument(
+  routes: readonly Route[],
+  info: { title: string; version: string; description: string },
+): object {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {}
   for (const route of routes) {
     const path = route.outside ? route.path : `/api/v1${route.path}`
@@ -45,7 +48,9 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     responses[`${Number(status)}` as '200'] = {
       description,
       ...(schema ? { content: { 'application/json': { schema } } } : {}),
-      ...(headers ? { headers: Object.fromEntries(headers.map((name) => [name, { schema: { type: 'string' as const } }])) } : {}),
+      ...(headers
+        ? { headers: Object.fromEntries(headers.map((name) => [name, { schema: { type: 'string' as const } }])) }
+        : {}),
     }
   }
   for (const status of problemsOf(route)) {
@@ -55,7 +60,9 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     }
   }
   const requestParams: ZodOpenApiParameters = {
-    ...(paramNames(route).length > 0 ? { path: z.object(Object.fromEntries(paramNames(route).map((name) => [name, z.string()]))) } : {}),
+    ...(paramNames(route).length > 0
+      ? { path: z.object(Object.fromEntries(paramNames(route).map((name) => [name, z.string()]))) }
+      : {}),
     ...(route.query instanceof z.ZodObject ? { query: route.query } : {}),
   }
   return {
@@ -66,7 +73,14 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     ...(route.public ? { security: [] } : {}),
     requestParams,
     parameters: documentParameters(route),
-    ...(route.body ? { requestBody: { required: !route.body.safeParse(undefined).success, content: { 'application/json': { schema: route.body } } } } : {}),
+    ...(route.body
+      ? {
+          requestBody: {
+            required: !route.body.safeParse(undefined).success,
+            content: { 'application/json': { schema: route.body } },
+          },
+        }
+      : {}),
     responses,
   }
 }
@@ -94,7 +108,12 @@ function documentParameters(route: Route): NonNullable<ZodOpenApiOperationObject
 }
 
 function problemsOf(route: Route): number[] {
-  const usual = [400, ...(route.public ? [] : [401, 403]), ...(route.path.includes('{') ? [404] : []), ...(route.body || route.method === 'post' ? [413, 415] : [])]
+  const usual = [
+    400,
+    ...(route.public ? [] : [401, 403]),
+    ...(route.path.includes('{') ? [404] : []),
+    ...(route.body || route.method === 'post' ? [413, 415] : []),
+  ]
   const keyed = route.method === 'post' && !route.public && route.idempotency !== 'none' ? [409, 422] : []
   const all = [...new Set([...usual, ...keyed, ...(route.problems ?? []), 405, 503])]
   return all.filter((status) => !(status in route.responses)).sort((a, b) => a - b)

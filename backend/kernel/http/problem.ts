@@ -32,7 +32,8 @@ function ofExpress(error: unknown): Problem | undefined {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined
   const type = 'type' in error ? String(error.type) : ''
   if (error.status === 413) return new Problem(413, 'PAYLOAD_TOO_LARGE', 'The body must have at most 1 MiB')
-  if (error.status === 415) return new Problem(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json in UTF-8')
+  if (error.status === 415)
+    return new Problem(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json in UTF-8')
   if (error instanceof URIError) return new Problem(404, 'NOT_FOUND', 'There is nothing here for you')
   if (error.status >= 400 && error.status < 500) {
     const detail = type === 'request.aborted' ? 'The request ended before its body' : 'The request could not be read'

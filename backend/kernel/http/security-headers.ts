@@ -1,4 +1,4 @@
-import { ServerResponse, IncomingMessage } from 'node:http'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import helmet from 'helmet'
 
@@ -11,8 +11,12 @@ export const securityHeaders: Readonly<Record<string, string>> = collect()
 function collect(): Record<string, string> {
   const request = new IncomingMessage(new Socket())
   const response = new ServerResponse(request)
-  helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } }, strictTransportSecurity: false })(request, response, (error) => {
-    if (error) throw error
-  })
+  helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } }, strictTransportSecurity: false })(
+    request,
+    response,
+    (error) => {
+      if (error) throw error
+    },
+  )
   return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]))
 }

@@ -1,7 +1,13 @@
 import { createServer as createHttpServer, type Server } from 'node:http'
 import compression from 'compression'
 import cors from 'cors'
-import express, { type Express, type NextFunction, type Request as ExpressRequest, type Response as ExpressResponse, type Router } from 'express'
+import express, {
+  type Express,
+  type Request as ExpressRequest,
+  type Response as ExpressResponse,
+  type NextFunction,
+  type Router,
+} from 'express'
 import { pinoHttp } from 'pino-http'
 import { z } from 'zod'
 import type { Database } from '../db/database.ts'
@@ -10,7 +16,7 @@ import { isId, newId } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticator } from './authenticator.ts'
 import { parseBody, parsePart, rawBody } from './body.ts'
-import { readKey, once } from './idempotency.ts'
+import { once, readKey } from './idempotency.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
 import { type Answer, type Caller, JsonText, type Request, type Route } from './route.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -51,32 +57,57 @@ export function createServer(options: HttpOptions): Server {
       genReqId: (request) => request.id,
       autoLogging: { ignore: (request) => /^\/(health|metrics)/.test(request.url ?? '') },
       quietReqLogger: true,
-      serializers: { req: (request) => ({ method: request.method, url: request.url.split('?', 1)[0] }), res: (response) => ({ statusCode: response.statusCode }) },
+      serializers: {
+        req: (request) => ({ method: request.method, url: request.url.split('?', 1)[0] }),
+        res: (response) => ({ statusCode: response.statusCode }),
+      },
       customLogLevel: (_request, response, error) => (error || response.statusCode >= 500 ? 'error' : 'info'),
     }),
   )
   if (options.observe) app.use(observing(options.observe))
   if (options.corsOrigins.length > 0) {
-    app.use(cors({ origin: [...options.corsOrigins], credentials: true, exposedHeaders: ['ETag', 'Location', 'X-Request-Id', 'Idempotent-Replayed', 'Retry-After'] }))
+    app.use(
+      cors({
+        origin: [...options.corsOrigins],
+        credentials: true,
+        exposedHeaders: ['ETag', 'Location', 'X-Request-Id', 'Idempotent-Replayed', 'Retry-After'],
+      }),
+    )
   }
   app.use(compression({ threshold: 2048, level: 4 }))
   options.mount?.(app)
   const api = express.Router({ caseSensitive: true, strict: true })
-  register(api, options.routes.filter((route) => route.public && !route.outside), options)
+  register(
+    api,
+    options.routes.filter((route) => route.public && !route.outside),
+    options,
+  )
   api.use(authenticating(options.authenticator))
-  register(api, options.routes.filter((route) => !route.public && !route.outside), options)
-  register(app, options.routes.filter((route) => route.outside), options)
+  register(
+    api,
+    options.routes.filter((route) => !route.public && !route.outside),
+    options,
+  )
+  register(
+    app,
+    options.routes.filter((route) => route.outside),
+    options,
+  )
   app.use('/api/v1', api)
   app.use(() => {
     throw notFound()
   })
-  app.use((error: unknown, request: ExpressRequest, response: ExpressResponse, _next: NextFunction) => answerProblem(error, request, response, log))
+  app.use((error: unknown, request: ExpressRequest, response: ExpressResponse, _next: NextFunction) =>
+    answerProblem(error, request, response, log),
+  )
   const server = createHttpServer(app)
   server.on('clientError', (_error, socket) => {
     if (!socket.writable) return socket.destroy()
     const id = newId()
     const body = problemBody(new Problem(400, 'MALFORMED_REQUEST', 'This is not HTTP as we read it'), '/', id)
-    socket.end(`HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`)
+    socket.end(
+      `HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`,
+    )
   })
   return server
 }
@@ -92,13 +123,21 @@ function register(router: Router | Express, routes: readonly Route[], options: H
     if (allow.includes('GET')) allow.push('HEAD')
     here.all((request, response, next) => {
       if (request.method === 'OPTIONS') return void response.set('Allow', allow.join(', ')).status(204).end()
-      next(new Problem(405, 'METHOD_NOT_ALLOWED', `This path offers ${allow.join(', ')}`, { headers: { Allow: allow.join(', ') } }))
+      next(
+        new Problem(405, 'METHOD_NOT_ALLOWED', `This path offers ${allow.join(', ')}`, {
+          headers: { Allow: allow.join(', ') },
+        }),
+      )
     })
   }
 }
 
 const bySpecificity = (a: string, b: string): number => {
-  const weight = (path: string) => path.split('/').map((segment) => (segment.startsWith('{') ? '1' : '0')).join('')
+  const weight = (path: string) =>
+    path
+      .split('/')
+      .map((segment) => (segment.startsWith('{') ? '1' : '0'))
+      .join('')
   return weight(a).localeCompare(weight(b)) || a.localeCompare(b)
 }
 
@@ -131,7 +170,8 @@ async function answerPrivately(
   options: HttpOptions,
 ): Promise<Answer> {
   const { ctx } = response.locals
-  if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction') return route.handle(ctx, parsed)
+  if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction')
+    return route.handle(ctx, parsed)
   const key = readKey(request.get('Idempotency-Key'), 'POST', parsed.path, request.body)
   return key ? once(options.db, ctx, key, (joined) => route.handle(joined, parsed)) : route.handle(ctx, parsed)
 }
@@ -142,7 +182,15 @@ function parse(route: Route, request: ExpressRequest): Request<unknown, unknown,
   const query = route.queryDocument && !route.query ? undefined : parsePart(route.query ?? nothing, queryObject(search))
   const sent = parseBody(request.body, request.get('Content-Type'))
   const body = route.body ? parsePart(route.body, sent) : parsePart(nothing, sent ?? {})
-  return { params, query, body, search, path: pathOf(request), header: (name) => request.get(name), rawBody: request.body }
+  return {
+    params,
+    query,
+    body,
+    search,
+    path: pathOf(request),
+    header: (name) => request.get(name),
+    rawBody: request.body,
+  }
 }
 
 /** Ids that are no UUIDs name nothing: 404. */
@@ -186,13 +234,19 @@ function send(response: ExpressResponse, answer: Answer): void {
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.set(name, value)
   if (answer.body === undefined) return void response.end()
   if (!response.hasHeader('Content-Type')) response.set('Content-Type', 'application/json; charset=utf-8')
-  const text = answer.body instanceof JsonText ? answer.body.json : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
+  const text =
+    answer.body instanceof JsonText
+      ? answer.body.json
+      : typeof answer.body === 'string'
+        ? answer.body
+        : JSON.stringify(answer.body)
   response.send(text)
 }
 
 function answerProblem(error: unknown, request: ExpressRequest, response: ExpressResponse, log: Logger): void {
   const problem = asProblem(error) ?? defect()
-  if (problem.status >= 500 && problem.code !== 'UNAVAILABLE') log.error({ err: error, requestId: request.id }, 'a request failed for a reason of ours')
+  if (problem.status >= 500 && problem.code !== 'UNAVAILABLE')
+    log.error({ err: error, requestId: request.id }, 'a request failed for a reason of ours')
   else if (problem.status >= 500) log.warn({ err: error, requestId: request.id }, 'a request found a part unavailable')
   if (response.headersSent) return void response.destroy()
   for (const [name, value] of Object.entries(problem.headers)) response.set(name, value)
@@ -204,7 +258,12 @@ function observing(observe: NonNullable<HttpOptions['observe']>) {
   return (request: ExpressRequest, response: ExpressResponse, next: NextFunction): void => {
     const started = process.hrtime.bigint()
     response.on('finish', () => {
-      observe({ method: request.method, route: response.locals.route ?? 'none', status: response.statusCode, seconds: Number(process.hrtime.bigint() - started) / 1e9 })
+      observe({
+        method: request.method,
+        route: response.locals.route ?? 'none',
+        status: response.statusCode,
+        seconds: Number(process.hrtime.bigint() - started) / 1e9,
+      })
     })
     next()
   }

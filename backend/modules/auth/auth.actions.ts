@@ -60,7 +60,8 @@ export async function register(
 /** Signs in with a password, to the tenant used last. An unknown email and a wrong password look and take alike. */
 export async function login(deps: Deps, caller: Caller, values: { email: string; password: string }): Promise<SignIn> {
   const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-  if (!(await checkPassword(values.password, account?.password_hash))) throw unauthenticated('Email or password is wrong')
+  if (!(await checkPassword(values.password, account?.password_hash)))
+    throw unauthenticated('Email or password is wrong')
   const [membership] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id})`)
   if (!membership) throw unauthenticated('Email or password is wrong')
   const ctx = await memberCtx(deps, caller, membership.tenant_id, membership.user_id)
@@ -101,7 +102,10 @@ export async function logout(db: Database, ctx: Ctx): Promise<void> {
   await db.transaction(ctx, async (tx) => {
     const userId = ctx.actor.id ?? ''
     const ended = ctx.sessionId !== null && (await endSession(tx, userId, ctx.sessionId, 'signed_out'))
-    if (ended) await appendEvents(tx, [{ name: 'user.logged_out', type: 'user', recordId: userId, data: { sessionId: ctx.sessionId } }])
+    if (ended)
+      await appendEvents(tx, [
+        { name: 'user.logged_out', type: 'user', recordId: userId, data: { sessionId: ctx.sessionId } },
+      ])
   })
 }
 
@@ -117,7 +121,14 @@ async function startSession(deps: Deps, tx: Tx, accountId: string, userId: strin
   return answer(deps, tx, userId, sessionId, 1)
 }
 
-async function rotate(deps: Deps, tx: Tx, sessionId: string, generation: number, old: string, device: string): Promise<number> {
+async function rotate(
+  deps: Deps,
+  tx: Tx,
+  sessionId: string,
+  generation: number,
+  old: string,
+  device: string,
+): Promise<number> {
   await tx.query(sql`
     update sessions set generation = ${generation}, token_hash = ${hashToken(deps.tokens.refreshToken(sessionId, generation))},
       previous_hash = ${hashToken(old)}, rotated_at = now(), rotated_from = ${device}, last_used_at = now(),

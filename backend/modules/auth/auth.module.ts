@@ -8,7 +8,9 @@ export function authModule(options: AuthOptions): Module {
     name: 'auth',
     routes: authRoutes(options),
     maintain: async () => {
-      await options.db.worker.query(sql`delete from sessions where expires_at < now() - interval '7 days' or ended_at < now() - interval '7 days'`)
+      await options.db.worker.query(
+        sql`delete from sessions where expires_at < now() - interval '7 days' or ended_at < now() - interval '7 days'`,
+      )
       await options.db.worker.query(sql`delete from idempotency_keys where created_at < now() - interval '24 hours'`)
     },
   }

@@ -29,15 +29,34 @@ const name = textSchema(100).refine((value) => value.length > 0, { message: 'mus
 const tag = 'auth'
 
 const tenantSchema = z
-  .object({ id: z.uuid(), name: z.string(), timezone: z.string(), locale: z.string(), currency: z.string(), plan: z.string(), createdAt: z.iso.datetime({ precision: 3 }) })
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    timezone: z.string(),
+    locale: z.string(),
+    currency: z.string(),
+    plan: z.string(),
+    createdAt: z.iso.datetime({ precision: 3 }),
+  })
   .meta({ id: 'Tenant' })
 
 const signInSchema = z
-  .object({ user: user.recordSchema, tenant: tenantSchema, accessToken: z.string(), refreshToken: z.string().optional(), expiresIn: z.int() })
+  .object({
+    user: user.recordSchema,
+    tenant: tenantSchema,
+    accessToken: z.string(),
+    refreshToken: z.string().optional(),
+    expiresIn: z.int(),
+  })
   .meta({ id: 'SignIn' })
 
 const meSchema = z
-  .object({ user: user.recordSchema, tenant: tenantSchema, role: z.string(), permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })) })
+  .object({
+    user: user.recordSchema,
+    tenant: tenantSchema,
+    role: z.string(),
+    permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })),
+  })
   .meta({ id: 'Me' })
 
 const sessionSchema = z
@@ -62,7 +81,13 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'register',
       summary: 'Make a tenant and its owner',
       tag,
-      body: z.strictObject({ organization: name, name, email: email().schema, password: passwordSchema, cookie: z.boolean().optional() }),
+      body: z.strictObject({
+        organization: name,
+        name,
+        email: email().schema,
+        password: passwordSchema,
+        cookie: z.boolean().optional(),
+      }),
       responses: { 201: { description: 'Signed in', schema: signInSchema } },
       problems: [401, 403, 409],
       handle: async (caller, { body: { cookie, ...values } }) => {
@@ -76,10 +101,15 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'login',
       summary: 'Sign in with email and password',
       tag,
-      body: z.strictObject({ email: z.string().max(320), password: z.string().max(200), cookie: z.boolean().optional() }),
+      body: z.strictObject({
+        email: z.string().max(320),
+        password: z.string().max(200),
+        cookie: z.boolean().optional(),
+      }),
       responses: { 200: { description: 'Signed in', schema: signInSchema } },
       problems: [401],
-      handle: async (caller, { body: { cookie, ...values } }) => signedIn(200, await login(options, caller, clean(values)), cookie, options),
+      handle: async (caller, { body: { cookie, ...values } }) =>
+        signedIn(200, await login(options, caller, clean(values)), cookie, options),
     }),
     publicRoute({
       method: 'post',
@@ -125,7 +155,11 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'updateMe',
       summary: 'Change your own name, time zone and language',
       tag,
-      body: z.strictObject({ name: name.optional(), timezone: timezoneSchema.nullable().optional(), locale: localeSchema.nullable().optional() }),
+      body: z.strictObject({
+        name: name.optional(),
+        timezone: timezoneSchema.nullable().optional(),
+        locale: localeSchema.nullable().optional(),
+      }),
       responses: { 200: { description: 'Who I am', schema: meSchema } },
       handle: async (ctx, { body }) => {
         // Everybody may change these of himself, whatever his role says of users.
@@ -152,7 +186,8 @@ function sessionRoutes(db: Database): Route[] {
         const limit = query.limit ?? 50
         const list = `sessions ${ctx.tenantId} ${ctx.actor.id}`
         const after = query.cursor === undefined ? null : readCursor(query.cursor, list)[0]
-        if (after !== null && !idSchema.safeParse(after).success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+        if (after !== null && !idSchema.safeParse(after).success)
+          throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
         const rows = await db.tenant(ctx).query(sql`
           select id, id = ${ctx.sessionId} as current, user_agent as "userAgent", ip as "ipAddress",
             to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
@@ -163,7 +198,13 @@ function sessionRoutes(db: Database): Route[] {
             and (${after}::uuid is null or id < ${after}::uuid)
           order by id desc limit ${limit + 1}`)
         const data = rows.slice(0, limit)
-        return { status: 200, body: { data, page: { limit, nextCursor: rows.length > limit ? writeCursor([data.at(-1)?.id], list) : null } } }
+        return {
+          status: 200,
+          body: {
+            data,
+            page: { limit, nextCursor: rows.length > limit ? writeCursor([data.at(-1)?.id], list) : null },
+          },
+        }
       },
     }),
     route({
@@ -209,7 +250,13 @@ const cookieOf = (value: string, seconds: number, { secureCookies }: AuthOptions
   `${cookieName}=${value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secureCookies ? '; Secure' : ''}`
 
 const readCookie = (header: string | undefined): string | undefined =>
-  header?.split(/; */).find((pair) => pair.startsWith(`${cookieName}=`))?.slice(cookieName.length + 1) || undefined
+  header
+    ?.split(/; */)
+    .find((pair) => pair.startsWith(`${cookieName}=`))
+    ?.slice(cookieName.length + 1) || undefined
 
 /** What Postgres cannot hold is no account's email. */
-const clean = (values: { email: string; password: string }) => ({ ...values, email: values.email.trim().replaceAll('\0', '') })
+const clean = (values: { email: string; password: string }) => ({
+  ...values,
+  email: values.email.trim().replaceAll('\0', ''),
+})

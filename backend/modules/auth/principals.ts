@@ -63,7 +63,17 @@ export function createPrincipals(db: Database, tokens: Tokens, cacheIsRight: () 
 export function systemCtx(tenantId: string): Ctx {
   const id = newId()
   const rights: Rights = { userId: '', role: 'system', scope: () => 'all' }
-  return { tenantId, actor: { id: null, type: 'system', name: 'ClientForge' }, rights, sessionId: null, requestId: id, operationId: id, ip: null, userAgent: null, lane: 'live' }
+  return {
+    tenantId,
+    actor: { id: null, type: 'system', name: 'ClientForge' },
+    rights,
+    sessionId: null,
+    requestId: id,
+    operationId: id,
+    ip: null,
+    userAgent: null,
+    lane: 'live',
+  }
 }
 
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {

@@ -42,13 +42,17 @@ export function createTokens(secret: string): Tokens {
       if (!known) verified.set(token, claims)
       return claims
     },
-    refreshToken: (sessionId, generation) => `${sessionId}.${generation}.${mac(sessionId, generation).toString('base64url')}`,
+    refreshToken: (sessionId, generation) =>
+      `${sessionId}.${generation}.${mac(sessionId, generation).toString('base64url')}`,
     readRefresh: (token) => {
-      const [, sessionId = '', generation = '', signature = ''] = /^([0-9a-f-]{36})\.(\d{1,9})\.([\w-]{43})$/.exec(token) ?? []
+      const [, sessionId = '', generation = '', signature = ''] =
+        /^([0-9a-f-]{36})\.(\d{1,9})\.([\w-]{43})$/.exec(token) ?? []
       if (!isId(sessionId)) return undefined
       const given = Buffer.from(signature, 'base64url')
       const right = mac(sessionId, Number(generation))
-      return given.length === right.length && timingSafeEqual(given, right) ? { sessionId, generation: Number(generation) } : undefined
+      return given.length === right.length && timingSafeEqual(given, right)
+        ? { sessionId, generation: Number(generation) }
+        : undefined
     },
   }
 }

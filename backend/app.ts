@@ -1,0 +1,192 @@
+import type { Server } from 'node:http'
+import type { Config } from './config.ts'
+import { createCustomFields } from './entities/custom-fields/custom-field.queries.ts'
+import { createEntities } from './entities/index.ts'
+import { createCatalogue } from './events.ts'
+import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
+import { createBus } from './kernel/events/bus.ts'
+import type { Subscription } from './kernel/events/subscription.ts'
+import { createSubscriptions, listParked } from './kernel/events/subscriptions.ts'
+import { createTail } from './kernel/events/tail.ts'
+import { createWake } from './kernel/events/wake.ts'
+import { openApiDocument } from './kernel/http/openapi.ts'
+import type { Route } from './kernel/http/route.ts'
+import { createServer } from './kernel/http/server.ts'
+import type { Logger } from './kernel/log.ts'
+import { createMaintenance } from './kernel/maintenance.ts'
+import type { Module } from './kernel/module.ts'
+import { createMetricReadings } from './kernel/readings.ts'
+import { authModule } from './modules/auth/auth.module.ts'
+import { createPrincipals } from './modules/auth/principals.ts'
+import { createTokens } from './modules/auth/tokens.ts'
+import { seedDemo } from './modules/demo/demo.ts'
+import { mountDocs } from './modules/docs/docs.ts'
+import { healthModule } from './modules/health/health.module.ts'
+import { liveModule } from './modules/live/live.module.ts'
+import { notificationsModule } from './modules/notifications/notifications.module.ts'
+import { searchModule } from './modules/search/search.module.ts'
+import { activityOf } from './modules/timeline/activity.ts'
+import { timelineModule } from './modules/timeline/timeline.module.ts'
+
+/** The whole of a process while it runs. */
+export interface App {
+  /** Where it listens: `http://127.0.0.1:3000`. */
+  readonly url: string
+  readonly routes: readonly Route[]
+  readonly subscriptions: readonly Subscription[]
+  readonly database: ConnectedDatabase
+  /** Makes the demo tenant, or what of it is missing; gives the email of its owner. */
+  seedDemo(password: string): Promise<{ email: string; created: number }>
+  stop(): Promise<void>
+}
+
+/** What a caller may add: subscriptions of a test. */
+export interface Extra {
+  readonly subscriptions?: readonly Subscription[]
+}
+
+/** The composition root: connects the database, builds every part, hands them to each other, and listens. */
+export async function startApp(config: Config, log: Logger, extra: Extra = {}): Promise<App> {
+  const database = await connectDatabase({ ...config.database, storageDir: config.storageDir, log })
+  const { db, direct } = database
+  const wake = createWake(direct, log)
+  const bus = createBus(log)
+  const tail = createTail(db.worker, wake, log)
+  const tokens = createTokens(config.jwtSecret)
+  const principals = createPrincipals(db, tokens, () => tail.healthy)
+  const customFields = createCustomFields(db)
+  const entities = createEntities(db, customFields)
+  const nouns = entities.registry.entities
+  const catalogue = createCatalogue(nouns)
+  db.onCommit((events) => {
+    for (const event of events) bus.emit(event)
+    wake.committed()
+  })
+  // This process drops its caches at the commit; what others changed comes through the tail.
+  bus.on('*.*', (event) => principals.forget([event]))
+  bus.on('custom_field.*', (event) => customFields.forget(event.tenantId))
+  tail.listen((events) => {
+    principals.forget(events)
+    for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
+  })
+
+  const types = [...nouns.keys()]
+  const users = entities.repository('user')
+  const secureCookies = config.publicUrl?.startsWith('https:') ?? false
+  const search = searchModule({ db, log, entities: nouns })
+  const notifications = notificationsModule({ db, log, entities: nouns })
+  const timeline = timelineModule({ db, log, entities: nouns, catalogue })
+  const auth = authModule({ db, tokens, users, registration: config.registration, secureCookies, types })
+  const consumers: readonly Module[] = [timeline, search.module, notifications.module]
+  const subscribed = [...consumers.flatMap((module) => module.subscriptions ?? []), ...(extra.subscriptions ?? [])]
+  const subscriptions = createSubscriptions({ db, direct, wake, log }, subscribed)
+  let draining = false
+  const health = healthModule({
+    metricsToken: config.metricsToken,
+    ready: async () => !draining && (await database.answers()),
+    parts: () => [
+      { name: 'database', health: () => database.health() },
+      {
+        name: 'eventLog',
+        health: async () => ({
+          status: tail.healthy ? 'up' : 'degraded',
+          detail: {
+            heldBackBy: await database.horizonHolder(),
+            parked: (await listParked(db.worker, null, 1_000)).length,
+          },
+        }),
+      },
+      { name: 'subscriptions', health: () => subscriptions.health() },
+      ...modules.flatMap((module) =>
+        module.health ? [{ name: module.name, health: () => module.health?.() ?? { status: 'up' as const } }] : [],
+      ),
+    ],
+    readings: createMetricReadings(db, subscriptions),
+  })
+  const routes: Route[] = [
+    ...entities.routes(search.find),
+    ...[auth, ...consumers, health].flatMap((module) => module.routes ?? []),
+  ]
+  const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
+  const server = createServer({
+    routes,
+    authenticator: principals,
+    db,
+    log,
+    corsOrigins: config.corsOrigins,
+    trustProxy: config.trustProxy,
+    mount: (app) => mountDocs(app, document),
+    observe: (request) => health.observe(request),
+  })
+  const live = liveModule({
+    db,
+    log,
+    entities: nouns,
+    tail,
+    authenticator: principals,
+    server,
+    corsOrigins: config.corsOrigins,
+    activityOf: (event) => activityOf(event, catalogue),
+    inbox: notifications.inbox,
+  })
+  const modules: readonly Module[] = [auth, ...consumers, live]
+  const maintenance = createMaintenance({ db, direct, log }, modules)
+
+  await maintenance.prepare()
+  await tail.start()
+  for (const module of modules) await module.start?.()
+  if (config.role !== 'web') {
+    subscriptions.start()
+    maintenance.start()
+  }
+  const url = await listen(server, config)
+  return {
+    url,
+    routes,
+    subscriptions: subscribed,
+    database,
+    seedDemo: (password) => seedDemo({ db, repository: entities.repository }, password),
+    stop: async () => {
+      draining = true
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeIdleConnections()
+      await live.stop?.()
+      const patience = setTimeout(() => server.closeAllConnections(), 5_000)
+      await closed
+      clearTimeout(patience)
+      await maintenance.stop()
+      for (const module of [auth, ...consumers].reverse()) await module.stop?.()
+      await subscriptions.stop()
+      wake.stop()
+      await tail.stop()
+      await database.close()
+    },
+  }
+}
+
+const description = {
+  title: 'ClientForge',
+  version: '1',
+  description:
+    'A self-hosted CRM backend. Sign in at `/api/v1/auth/login`, send the access token as `Authorization: Bearer`.',
+}
+
+function listen(server: Server, config: Config): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(config.port, config.host, () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address ? address.port : config.port
+      const host = config.host === undefined || config.host === '0.0.0.0' ? 'localhost' : config.host
+      resolve(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+    })
+  })
+}
+
+function lazily(make: () => string): () => string {
+  let made: string | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}

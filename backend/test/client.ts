@@ -1,0 +1,144 @@
+import { checkAnswer } from './openapi-check.ts'
+
+/** An answer as a client sees it. */
+export interface Answer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects; the schema was checked against the document
+  readonly body: any
+  readonly headers: Headers
+}
+
+/** Somebody at the front door. Every answer is held against the OpenAPI document. */
+export interface Client {
+  readonly url: string
+  readonly token: string
+  readonly refreshToken: string
+  readonly userId: string
+  readonly tenantId: string
+  readonly email: string
+  get(path: string, headers?: Record<string, string>): Promise<Answer>
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  patch(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  put(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  delete(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Sends a body as it is. */
+  raw(
+    method: string,
+    path: string,
+    body: string | Buffer | undefined,
+    headers?: Record<string, string>,
+  ): Promise<Answer>
+  /** Makes a record with what it needs, or throws. */
+  build(
+    type: string,
+    values?: Record<string, unknown>,
+  ): Promise<{ id: string; version: number } & Record<string, unknown>>
+  /** The activities of a record, oldest first, once there are as many as it has versions. */
+  timeline(type: string, id: string, count: number): Promise<Record<string, unknown>[]>
+}
+
+interface SignIn {
+  readonly user: { id: string; email: string }
+  readonly tenant: { id: string }
+  readonly accessToken: string
+  readonly refreshToken: string
+}
+
+/** A client of an app; with a sign-in it sends the access token. Paths are below `/api/v1` unless they begin with `//`. */
+export async function createClient(url: string, signIn?: SignIn): Promise<Client> {
+  const raw: Client['raw'] = async (method, path, body, headers = {}) => {
+    const target = path.startsWith('//') ? `${url}${path.slice(1)}` : `${url}/api/v1${path}`
+    const response = await fetch(target, {
+      method,
+      redirect: 'manual',
+      headers: { ...(signIn ? { authorization: `Bearer ${signIn.accessToken}` } : {}), ...headers },
+      ...(body === undefined ? {} : { body }),
+    })
+    const text = await response.text()
+    const isJson = response.headers.get('content-type')?.includes('json')
+    const answer: Answer = {
+      status: response.status,
+      body: isJson && text !== '' ? JSON.parse(text) : text,
+      headers: response.headers,
+    }
+    await checkAnswer(url, method, new URL(target).pathname, answer)
+    return answer
+  }
+  const send =
+    (method: string) =>
+    (path: string, body?: unknown, headers: Record<string, string> = {}) =>
+      raw(method, path, body === undefined ? undefined : JSON.stringify(body), {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      })
+  const client: Client = {
+    url,
+    token: signIn?.accessToken ?? '',
+    refreshToken: signIn?.refreshToken ?? '',
+    userId: signIn?.user.id ?? '',
+    tenantId: signIn?.tenant.id ?? '',
+    email: signIn?.user.email ?? '',
+    get: (path, headers) => raw('GET', path, undefined, headers),
+    post: send('POST'),
+    patch: send('PATCH'),
+    put: send('PUT'),
+    delete: send('DELETE'),
+    raw,
+    build: async (type, values = {}) => {
+      const path = paths[type]
+      if (!path) throw new Error(`nobody knows how to build a ${type}`)
+      const answer = await client.post(path, { ...examples[type], ...values })
+      if (answer.status !== 201)
+        throw new Error(`a ${type} could not be built: ${answer.status} ${JSON.stringify(answer.body)}`)
+      return answer.body
+    },
+    timeline: (type, id, count) =>
+      eventually(async () => {
+        const answer = await client.get(`/timeline/${type}/${id}?limit=200`)
+        return answer.status === 200 && answer.body.data.length >= count ? answer.body.data.toReversed() : undefined
+      }, `${count} activities of the ${type} ${id}`),
+  }
+  return client
+}
+
+/** Waits until something is there: looks again until it is or 15 seconds have passed, and then says what was missing. */
+export async function eventually<T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> {
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (Date.now() > deadline) throw new Error(`it never came: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+const paths: Readonly<Record<string, string>> = {
+  contact: '/contacts',
+  company: '/companies',
+  deal: '/deals',
+  task: '/tasks',
+  note: '/notes',
+  pipeline: '/pipelines',
+  tag: '/tags',
+  customField: '/custom-fields',
+  team: '/teams',
+}
+
+const examples: Readonly<Record<string, Record<string, unknown>>> = {
+  contact: { firstName: 'Ada', lastName: 'Lovelace' },
+  company: { name: 'Analytical Engines' },
+  deal: { name: '200 engines', value: 1000 },
+  task: { title: 'Send the offer' },
+  note: { body: 'They decide before Christmas.' },
+  pipeline: {
+    name: 'Partners',
+    stages: [
+      { name: 'Open', kind: 'open' },
+      { name: 'Won', kind: 'won' },
+      { name: 'Lost', kind: 'lost' },
+    ],
+  },
+  tag: { name: 'vip' },
+  customField: { resource: 'deals', key: 'region', label: 'Region', type: 'text' },
+  team: { name: 'Central' },
+}

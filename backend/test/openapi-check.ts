@@ -1,0 +1,90 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import type { Answer } from './client.ts'
+
+interface Operation {
+  readonly responses: Record<string, { content?: Record<string, { schema?: object }> }>
+}
+
+interface Document {
+  readonly paths: Record<string, Record<string, Operation>>
+}
+
+interface Check {
+  readonly document: Document
+  readonly ajv: Ajv2020
+}
+
+const checks = new Map<string, Promise<Check>>()
+
+/** Holds an answer against the published document: its status is documented and its body fits the schema. Throws if not. */
+export async function checkAnswer(url: string, method: string, path: string, answer: Answer): Promise<void> {
+  const { document, ajv } = await checkOf(url)
+  const template = templateOf(document, path)
+  const operation = template && document.paths[template]?.[method.toLowerCase()]
+  if (!operation) return
+  const described = operation.responses[String(answer.status)]
+  if (!described)
+    throw new Error(
+      `${method} ${template} answered ${answer.status}, which the document does not know: ${JSON.stringify(answer.body)}`,
+    )
+  const type = answer.headers.get('content-type')?.split(';', 1)[0] ?? ''
+  const media = described.content?.[type]
+  if (described.content && !media)
+    throw new Error(
+      `${method} ${template} answered ${answer.status} as ${type || 'nothing'}, and the document says ${Object.keys(described.content)}`,
+    )
+  if (!media?.schema) return
+  const pointer = [
+    'paths',
+    template,
+    method.toLowerCase(),
+    'responses',
+    String(answer.status),
+    'content',
+    type,
+    'schema',
+  ]
+  const validate = ajv.getSchema(
+    `openapi#/${pointer.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`,
+  )
+  if (!validate) throw new Error(`the schema of ${method} ${template} ${answer.status} could not be found`)
+  if (!validate(answer.body)) {
+    throw new Error(
+      `${method} ${template} ${answer.status} does not fit the document: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(answer.body).slice(0, 2_000)}`,
+    )
+  }
+}
+
+/** The document of an app, for tests that walk its operations. */
+export const documentOf = async (url: string): Promise<Document> => (await checkOf(url)).document
+
+function checkOf(url: string): Promise<Check> {
+  const known = checks.get(url)
+  if (known) return known
+  const made = load(url)
+  checks.set(url, made)
+  return made
+}
+
+async function load(url: string): Promise<Check> {
+  const response = await fetch(`${url}/openapi.json`)
+  const document: Document = JSON.parse(await response.text())
+  const ajv = new Ajv2020({ strict: false, allErrors: true })
+  addFormats.default(ajv)
+  ajv.addSchema(document, 'openapi')
+  return { document, ajv }
+}
+
+function templateOf(document: Document, path: string): string | undefined {
+  const segments = path.split('/')
+  const fits = Object.keys(document.paths).filter((template) => {
+    const parts = template.split('/')
+    return (
+      parts.length === segments.length && parts.every((part, index) => part.startsWith('{') || part === segments[index])
+    )
+  })
+  return fits.sort((a, b) => parameters(a) - parameters(b))[0]
+}
+
+const parameters = (template: string): number => template.split('{').length

@@ -148,6 +148,7 @@ export function createRunner(
         for (const { event, error } of bad) await park(tx, subscription.name, event, error)
         if (!(await moveCursor(tx, subscription.name, lane, from, to))) throw new Overtaken()
       })
+      if (subscription.appends && events.length > 0) wake.committed()
       return true
     } catch (error) {
       if (error instanceof Overtaken) return false

@@ -14,6 +14,8 @@ export interface Subscription<Prepared = unknown> {
   readonly name: string
   /** Event names with wildcards by segment: `deal.*`, `*.created`, `*.*`. */
   readonly patterns: readonly string[]
+  /** Whether `apply` appends events: who follows the log is then woken after the commit, instead of by his timer. */
+  readonly appends?: true
   /** Outside of any transaction: read, compute, call. */
   prepare(batch: readonly DomainEvent[]): Promise<Prepared>
   /** One short transaction over all tenants, as the worker role; no calls to the outside. */

@@ -32,6 +32,7 @@ export function notifierSubscription(deps: {
       }
       return heaps.map((heap) => rowOf(heap, earlier.get(nameOf(heap)) ?? 0, entities))
     },
+    appends: true,
     apply: async (tx, rows) => {
       if (rows.length === 0) return
       await lockInboxes(tx, rows)

@@ -1,12 +1,5 @@
+import type { Answer } from './answer.ts'
 import { checkAnswer } from './openapi-check.ts'
-
-/** An answer as a client sees it. */
-export interface Answer {
-  readonly status: number
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects; the schema was checked against the document
-  readonly body: any
-  readonly headers: Headers
-}
 
 /** Somebody at the front door. Every answer is held against the OpenAPI document. */
 export interface Client {

@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import type { Answer } from './client.ts'
+import type { Answer } from './answer.ts'
 
 interface Operation {
   readonly responses: Record<string, { content?: Record<string, { schema?: object }> }>

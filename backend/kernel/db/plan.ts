@@ -8,11 +8,8 @@ export interface Plan {
   readonly name: string | undefined
 }
 
-/** Collects the parameters of a plan while its text is written. */
-export interface Binder {
-  /** The placeholder of a parameter, the same one each time: `$3::uuid`. */
-  (parameter: string, type: string): string
-}
+/** Collects the parameters of a plan while its text is written; gives a parameter's placeholder, the same each time: `$3::uuid`. */
+export type Binder = (parameter: string, type: string) => string
 
 /** Writes a plan: `write` gets a binder and gives the text. */
 export function plan(write: (bind: Binder) => string): Plan {

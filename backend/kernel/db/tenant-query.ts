@@ -79,7 +79,10 @@ class TenantQuery extends Base {
   }
 
   override handleCommandComplete(message: unknown, wire: Wire): void {
-    if (this.#tenantDone) return super.handleCommandComplete(message, wire)
+    if (this.#tenantDone) {
+      super.handleCommandComplete(message, wire)
+      return
+    }
     // pg books parse results and errors under the query's name: first the setting's, from here on the statement's.
     this.#tenantDone = true
     this.name = this.#statement.name

@@ -100,7 +100,7 @@ function requestSchema(
       continue
     }
     const schema = (mode === 'patch' && field.merge) || field.schema
-    const nullable = neverNull(field) ? schema : schema.nullable()
+    const nullable = isNeverNull(field) ? schema : schema.nullable()
     shape[name] = field.required && mode !== 'patch' ? schema : nullable.optional()
   }
   const object = z.strictObject(shape)
@@ -116,13 +116,14 @@ function recordSchema(definition: EntityDefinition, all: Readonly<Record<string,
   const shape: Record<string, z.ZodType> = {}
   for (const [name, field] of Object.entries(all)) {
     const value = field.kind === 'customFields' ? z.record(z.string(), z.unknown()) : outputOf(field)
-    shape[name] = neverNull(field) || always.has(name) ? value : value.nullable()
+    shape[name] = isNeverNull(field) || always.has(name) ? value : value.nullable()
   }
   return z.object(shape).meta({ id: named(definition.type), example: definition.example })
 }
 
-const neverNull = (field: Field): boolean =>
-  field.required === true || field.neverNull === true || field.default !== undefined
+/** Whether a member always has a value. */
+export const isNeverNull = (field: Field | undefined): boolean =>
+  field !== undefined && (field.required === true || field.neverNull === true || field.default !== undefined)
 
 const always = new Set(['id', 'createdAt', 'updatedAt', 'version'])
 

@@ -67,7 +67,7 @@ export function countSql(entity: Entity, query: ListQuery, scope: Scope, bind: B
   const source = driver
     ? `(${driverRows(driver, bind)}) v cross join lateral (${driverJoin(entity, driver, bind)}) r`
     : `${entity.table} r`
-  const distinct = driver && driver.several ? 'distinct r.id' : '1'
+  const distinct = driver?.several ? 'distinct r.id' : '1'
   return `select count(*)::integer as total from (select ${distinct} from ${source} where ${where.join(' and ')} limit 10001) c`
 }
 

@@ -12,13 +12,19 @@ export function missingSql(
   names: readonly string[],
   registry: Registry,
   bind: Binder,
-  withOld: boolean,
+  { withOld, withUsers }: { withOld: boolean; withUsers: boolean },
 ): string {
   const checks = names.flatMap((name) => {
     const field = entity.all[name]
     if (!field || !isReference(field)) return []
     return [`case when ${checkSql(name, field, registry, bind, withOld)} then null else '${name}' end`]
   })
+  if (withUsers) {
+    const known = existsSql(registry.target('user'), 'want.id', bind)
+    checks.push(
+      `case when exists (select 1 from unnest(${bind('customUsers', 'uuid[]')}) as want(id) where not ${known}) then 'customFields' end`,
+    )
+  }
   return checks.length === 0 ? `'{}'::text[]` : `array_remove(array[${checks.join(', ')}]::text[], null)`
 }
 

@@ -16,7 +16,7 @@ export function createSql(
   entity: Entity,
   names: readonly string[],
   registry: Registry,
-  withKey: boolean,
+  { withKey, withUsers }: { withKey: boolean; withUsers: boolean },
   bind: Binder,
 ): string {
   const tenant = bind('tenant', 'uuid')
@@ -31,7 +31,7 @@ export function createSql(
   const free = withKey ? ', gate g where g.free and' : ' where'
   const ctes = [
     ...(withKey ? keyGate(bind) : []),
-    `verdict as materialized (select ${missingSql(entity, names, registry, bind, false)} as missing)`,
+    `verdict as materialized (select ${missingSql(entity, names, registry, bind, { withOld: false, withUsers })} as missing)`,
     `new as (insert into ${entity.table} (${columns.join(', ')})
        select ${values.join(', ')} from verdict v${free} cardinality(v.missing) = 0 returning *)`,
     `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc from new r)`,
@@ -64,6 +64,8 @@ export interface ChangeShape {
   readonly merged: readonly string[]
   readonly withReadOnly: boolean
   readonly withVersion: boolean
+  /** Whether custom fields refer to users, which are to be checked. */
+  readonly withUsers: boolean
 }
 
 /**
@@ -84,7 +86,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
        ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
        ${shape.withReadOnly ? alteredSql(bind) : `'{}'::text[]`} as altered,
-       ${missingSql(entity, shape.names, registry, bind, true)} as missing
+       ${missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
        from old o)`,
     `new as (update ${entity.table} r
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), 'version = o.version + 1', 'updated_at = greatest(now(), o.updated_at)'].join(', ')}

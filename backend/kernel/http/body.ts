@@ -10,7 +10,7 @@ export const rawBody: RequestHandler = express.raw({ type: () => true, limit })
 /** JSON of the bytes. Throws 415 for another type, 400 for what is no JSON in UTF-8. */
 export function parseBody(bytes: unknown, contentType: string | undefined): unknown {
   if (!Buffer.isBuffer(bytes) || bytes.length === 0) return undefined
-  if (!/^application\/(json|[\w.-]+\+json)\s*(;\s*charset=("?)utf-8\2\s*)?$/i.test(contentType ?? '')) {
+  if (!/^application\/(json|[\w.-]+\+json)\s*(;\s*charset=("?)utf-8\3\s*)?$/i.test(contentType ?? '')) {
     throw new Problem(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json in UTF-8')
   }
   let text: string

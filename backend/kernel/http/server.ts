@@ -213,7 +213,8 @@ function readParams(route: Route, request: ExpressRequest): unknown {
 const nothing = z.strictObject({})
 
 function queryObject(search: URLSearchParams): Record<string, unknown> {
-  const object: Record<string, unknown> = {}
+  // Without a prototype: `?__proto__=1` and `?toString=1` are parameters like others that are not offered.
+  const object: Record<string, unknown> = Object.create(null)
   for (const [name, value] of search) object[name] = name in object ? [object[name], value].flat() : value
   return object
 }

@@ -1,0 +1,80 @@
+import type { Tx } from '../db/database.ts'
+import { fill, planCache } from '../db/plan.ts'
+import { forbidden, invalid, notFound, stale } from '../errors.ts'
+import type { CustomWrite } from './custom.ts'
+import type { Entity } from './define.ts'
+import type { Registry } from './registry.ts'
+import { scopeShape, scopeUsers } from './scope.ts'
+import type { Changed, Expected } from './stored.ts'
+import { type ChangeShape, changeSql } from './write-plan.ts'
+import { refuseMissing, translated, type Values, writableOf, writeParameters } from './write-values.ts'
+
+/** What is to become of a record. */
+export interface Wanted {
+  readonly values?: Values
+  readonly custom?: CustomWrite | null
+  /** Read-only members that were sent back: they must be what the record holds. */
+  readonly readOnly?: Values
+  /** Members whose objects are merged instead of replaced. */
+  readonly merged?: readonly string[]
+  readonly expected?: Expected
+  readonly data?: Values
+}
+
+/** A change; throws 404, 403, 412 or 400, and then nothing has changed. */
+export type Change = (
+  tx: Tx,
+  id: string,
+  shape: Pick<ChangeShape, 'among' | 'scope' | 'sides' | 'fixed' | 'verb'>,
+  wanted: Wanted,
+) => Promise<Changed>
+
+/** Changes records of a noun, each in one statement and one round trip. */
+export function createChange(entity: Entity, registry: Registry): Change {
+  const plans = planCache()
+  const writable = writableOf(entity)
+
+  return async (tx, id, shape, wanted) => {
+    const { values = {}, custom = null, readOnly = {}, merged = [], expected = null, data = {} } = wanted
+    const whole: ChangeShape = {
+      ...shape,
+      names: writable.filter((name) => values[name] !== undefined),
+      merged,
+      withReadOnly: Object.keys(readOnly).length > 0,
+      withVersion: expected !== null,
+      withUsers: (custom?.userIds.length ?? 0) > 0,
+    }
+    const made = plans(JSON.stringify([whole, scopeShape(shape.scope)], withoutHolders), (bind) =>
+      changeSql(entity, whole, registry, bind),
+    )
+    try {
+      const [row] = await tx.query(
+        fill(made, {
+          ...writeParameters(tx, entity, values, custom, data),
+          id,
+          versions: expected,
+          holders: scopeUsers(shape.scope),
+          readOnly: JSON.stringify(readOnly),
+        }),
+      )
+      if (!row) throw notFound()
+      if (!row.allowed) throw forbidden(`Your role may not change this ${entity.type}`)
+      if (!row.fresh) throw stale()
+      refuseAltered(row.altered)
+      refuseMissing(row.missing)
+      const { version, event: name, changed } = row
+      if (changed) tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId: id, version })
+      return { id, version, json: row.doc, changed }
+    } catch (error) {
+      throw translated(error)
+    }
+  }
+}
+
+/** A plan is the same whoever holds the records. */
+const withoutHolders = (key: string, value: unknown): unknown => (key === 'scope' ? undefined : value)
+
+function refuseAltered(names: readonly string[]): void {
+  if (names.length === 0) return
+  throw invalid(names.map((path) => ({ path, message: 'is read-only and differs from what it is', code: 'read_only' })))
+}

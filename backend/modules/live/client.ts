@@ -37,7 +37,7 @@ export interface Client {
   /** Whether its own notifications of the time without connection have been sent. */
   caughtUp: boolean
   /** Topics whose missed messages were sent in this connection: they are not sent again. */
-  readonly resumed: Set<string>
+  readonly resumed: Set<string> | null
   /** Requests that are being answered, and when the last one came. */
   asking: number
   askedAt: number
@@ -48,10 +48,12 @@ export interface Client {
   holds: number
   heldFrom: Place
   heldWaiting: ReadonlySet<string>
-  backlog: Item[]
+  backlog: Item[] | null
   missed: readonly Item[] | null
   unreadCount: { readonly value: number | null } | null
 }
+
+const nothing: ReadonlySet<string> = new Set()
 
 /** A client at the moment of its connection. */
 export function newClient(
@@ -75,7 +77,7 @@ export function newClient(
     follows: new Map(),
     after: given.after,
     caughtUp: given.after === null,
-    resumed: new Set(),
+    resumed: given.after ? new Set() : null,
     asking: 0,
     askedAt: Date.now(),
     queue: Promise.resolve(),
@@ -83,8 +85,8 @@ export function newClient(
     allowanceAt: Date.now(),
     holds: 0,
     heldFrom: given.place,
-    heldWaiting: new Set(),
-    backlog: [],
+    heldWaiting: nothing,
+    backlog: null,
     missed: null,
     unreadCount: null,
   }

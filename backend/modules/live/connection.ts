@@ -88,5 +88,6 @@ function watchToken(client: Client, control: Control): void {
 function release(socket: Socket): void {
   Reflect.deleteProperty(socket.conn, 'request')
   socket.handshake.headers = {}
+  socket.handshake.query = {}
   socket.handshake.auth = {}
 }

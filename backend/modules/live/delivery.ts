@@ -62,6 +62,7 @@ export function createDelivery(deps: {
 
   const queue = (client: Client, item: Item): void => {
     if (item.messages.length === 0) return
+    client.backlog ??= []
     client.backlog.push(item)
     // A count that was read before this item can be too old for it.
     if (item.messages.some((message) => message.payload === null)) client.unreadCount = null
@@ -126,7 +127,7 @@ export function createDelivery(deps: {
   }
 
   const release = (client: Client): void => {
-    client.backlog = []
+    client.backlog = null
     client.missed = null
     client.unreadCount = null
     const held = heldClients.get(client.tenantId)

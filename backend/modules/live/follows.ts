@@ -40,12 +40,13 @@ export function createFollows(deps: {
       move(client, topic, scope)
       return
     }
-    const missed = client.after !== null && !client.resumed.has(topic) && client.resumed.size < mostResumed
+    const { resumed } = client
+    const missed = resumed !== null && client.after !== null && !resumed.has(topic) && resumed.size < mostResumed
     const room = topics.enter(topic, scope)
     client.follows.set(topic, { type, id, topic, scope, room, caughtUp: !missed })
     void client.socket.join(room)
     if (!missed) return
-    client.resumed.add(topic)
+    resumed.add(topic)
     catchUp(client)
   }
 

@@ -118,6 +118,13 @@ describe('what is told', () => {
     expect(await desk.ask('notification:read', { id: notification.id })).toEqual({ ok: true })
     expect((await phone.hears('notification:updated', 1))[0]?.body).toMatchObject({ id: notification.id, read: true })
     expect((await phone.hears('notification:unread-count', 1))[0]?.body.unreadCount).toBe(unreadCount - 1)
+    await house.bob.delete(`/notifications/${notification.id}`)
+    const [, deleted] = await phone.hears('notification:updated', 2)
+    expect(deleted?.body).toMatchObject({ id: notification.id, deleted: true })
+    await house.alice.build('deal', { ownerId: house.bob.userId })
+    await desk.hears('notification:new', 2)
+    await house.bob.post('/notifications/mark-all-read')
+    expect((await phone.hears('notification:unread-count', 3)).at(-1)?.body.unreadCount).toBe(0)
   })
 
   test('the versions of a record come in order, though transactions cross each other', async () => {

@@ -15,7 +15,7 @@ export interface Message {
   readonly slot: number
   readonly name: string
   readonly audience: Audience
-  /** Null: the user's unread count, which is looked up when the message goes out. */
+  /** Null: the user's unread count that the event does not say; it is looked up when the message goes out. */
   readonly payload: (() => Readonly<Record<string, unknown>> | null) | null
 }
 
@@ -37,22 +37,27 @@ export function messagesOf(sources: MessageSources, event: DomainEvent): readonl
   return entity ? ofRecord(sources, entity, event) : []
 }
 
-const notificationMessages: Readonly<Record<string, readonly ('item' | 'count')[]>> = {
-  'notification.created': ['item'],
-  'notification.updated': ['item', 'count'],
-  'notification.deleted': ['item', 'count'],
+const notificationNames: Readonly<Record<string, string>> = {
+  'notification.created': 'notification:new',
+  'notification.updated': 'notification:updated',
+  'notification.deleted': 'notification:updated',
 }
 
 function ofNotification(event: DomainEvent): readonly Message[] {
-  const userId = event.data.userId
-  if (typeof userId !== 'string') return []
+  const { userId, unreadCount } = event.data
+  const name = notificationNames[event.name]
+  if (name === undefined || typeof userId !== 'string') return []
   const audience: Audience = { kind: 'user', topic: userTopic(event.tenantId, userId) }
-  const name = event.name === 'notification.created' ? 'notification:new' : 'notification:updated'
-  return (notificationMessages[event.name] ?? []).map((what, slot) =>
-    what === 'item'
-      ? { slot, name, audience, payload: () => event.record }
-      : { slot, name: 'notification:unread-count', audience, payload: null },
-  )
+  const item: Message = { slot: 0, name, audience, payload: () => notificationOf(event) }
+  if (event.name === 'notification.created') return [item]
+  const payload = typeof unreadCount === 'number' ? () => ({ unreadCount }) : null
+  return [item, { slot: 1, name: 'notification:unread-count', audience, payload }]
+}
+
+/** The entry; of several at once only their ids, or nothing but that the list should be read anew. */
+function notificationOf({ name, record, data }: DomainEvent): Readonly<Record<string, unknown>> {
+  const entry = record ?? { ids: data.ids ?? null }
+  return name === 'notification.deleted' ? { ...entry, deleted: true } : entry
 }
 
 /** What happened to a list that shows the record. A verb that is not named here changed the record. */

@@ -14,7 +14,7 @@ export function outgoing(client: Client): { item: Item; message: Message }[] {
       if (wasMissed(client, message)) found.push({ item, message })
     }
   }
-  for (const item of client.backlog) {
+  for (const item of client.backlog ?? []) {
     for (const message of item.messages) {
       if (isAfter(placeOf(item, message), client.after?.place) && ways(client, message).length > 0)
         found.push({ item, message })

@@ -28,7 +28,7 @@ export function notifierSubscription(deps: {
       const heaps = heapsOf(findings)
       const earlier = await countEarlier(db.worker, heaps)
       if (heaps.length < findings.length) {
-        log.info({ findings: findings.length, entries: heaps.length }, 'notifications of bulk work were summed up')
+        log.debug({ findings: findings.length, entries: heaps.length }, 'notifications of bulk work were summed up')
       }
       return heaps.map((heap) => rowOf(heap, earlier.get(nameOf(heap)) ?? 0, entities))
     },

@@ -23,8 +23,13 @@ export type Activity = {
   readonly occurredAt: string
 }
 
-/** What an event looks like in the timeline; null when it is no activity (views, what happens in an inbox). */
+/** What those who follow a record are told of an event; null when it is no activity, or personal to who did it. */
 export function activityOf(event: DomainEvent, catalogue: Catalogue): Activity | null {
+  return catalogue.kindOf(event.name).personal ? null : recordedActivityOf(event, catalogue)
+}
+
+/** What the timeline keeps of an event; null when it is no activity (views, what happens in an inbox). */
+export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Activity | null {
   const { sentence, action } = catalogue.kindOf(event.name)
   if (action === null) return null
   const verb = event.name.slice(event.name.indexOf('.') + 1)

@@ -4,7 +4,7 @@ import type { WorkerTx } from '../../kernel/db/database.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Subscription } from '../../kernel/events/subscription.ts'
 import type { Logger } from '../../kernel/log.ts'
-import { type Activity, activityOf } from './activity.ts'
+import { type Activity, recordedActivityOf } from './activity.ts'
 import { lexemesOf } from './words.ts'
 
 /** The subscription that writes the timeline: one activity for each event that is one, with the event's id. */
@@ -33,7 +33,7 @@ interface Row extends Activity {
 }
 
 function rowOf(event: DomainEvent, catalogue: Catalogue): Row[] {
-  const activity = activityOf(event, catalogue)
+  const activity = recordedActivityOf(event, catalogue)
   if (activity === null) return []
   return [
     {

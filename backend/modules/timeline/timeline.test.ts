@@ -5,7 +5,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
 import type { ActivityFilters } from './filters.ts'
-import { listActivities } from './timeline.queries.ts'
+import { listActivities, searchActivities } from './timeline.queries.ts'
 import type { Visibility } from './visibility.ts'
 
 let house: TestApp
@@ -316,6 +316,23 @@ test('events that are read again make no second activity', async () => {
   )
   await alice.patch(`/deals/${deal.id}`, { name: 'Twelve engines' })
   expect(await alice.timeline('deal', deal.id, 2)).toHaveLength(2)
+})
+
+test('who may not read all records of a type sees of it only what he did', async () => {
+  const hers = await alice.build('task', { title: 'Restricted quagga' })
+  const his = await bob.build('task', { title: 'Restricted quagga' })
+  const note = await alice.build('note', { body: 'Restricted quagga' })
+  await Promise.all([
+    alice.timeline('task', hers.id, 1),
+    alice.timeline('task', his.id, 1),
+    alice.timeline('note', note.id, 1),
+  ])
+  const tx = house.app.database.db.tenant(contextOf(bob))
+  const seen = { types: ['note'], personal: false, personalActions: [], me: bob.userId }
+  const found = await searchActivities(tx, seen, 'quagga', {}, null, 50)
+  const listed = (await listActivities(tx, seen, {}, null, 200)).map(({ json }) => JSON.parse(json))
+  expect(new Set(found.map(({ json }) => JSON.parse(json).entityId))).toEqual(new Set([his.id, note.id]))
+  expect(listed.filter(({ entityType, actor }) => entityType !== 'note' && actor.id !== bob.userId)).toEqual([])
 })
 
 test('under row-level security each filter reads hardly more than its page', async () => {

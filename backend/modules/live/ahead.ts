@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import type { WorkerTx } from '../../kernel/db/database.ts'
 import type { DomainEvent, Position } from '../../kernel/events/event.ts'
 import { readAt } from '../../kernel/events/log.ts'
@@ -12,15 +12,11 @@ import type { Ahead } from './sequence.ts'
 export async function readAhead(db: WorkerTx, events: readonly DomainEvent[], beyond: Position): Promise<Ahead> {
   const records = [...new Set(events.flatMap((event) => event.recordId ?? []))]
   const rows = await db.query<{ key: string; version: number }>(sql`
-    select e.tenant_id || ' ' || e.type || ' ' || e.record_id as key, min(e.version) as version
-    from (values (0::smallint), (1::smallint)) lanes(lane)
-    cross join lateral (
-      select tenant_id, type, record_id, version from events
-      where lane = lanes.lane and (tx, seq) > (${beyond.tx}::xid8, ${beyond.seq}::bigint)
-        and occurred_at > now() - interval '1 hour' and version is not null
-    ) e
-    where e.record_id = any(${records}::uuid[])
-    group by e.tenant_id, e.type, e.record_id`)
+    with beyond as (${visibleBeyond(beyond)})
+    select b.tenant_id || ' ' || b.type || ' ' || b.record_id as key, min(b.version) as version
+    from beyond b
+    where b.record_id = any(${records}::uuid[])
+    group by b.tenant_id, b.type, b.record_id`)
   return new Map(rows.map((row) => [row.key, row.version]))
 }
 
@@ -31,21 +27,26 @@ const transactionsBack = 100_000n
 export async function readWaiting(db: WorkerTx, position: Position): Promise<DomainEvent[]> {
   const lowest = BigInt(position.tx) - transactionsBack
   const rows = await db.query<{ tenant_id: string; tx: string; seq: string }>(sql`
-    with beyond as materialized (
-      select e.tenant_id, e.type, e.record_id, min(e.version) as version
-      from (values (0::smallint), (1::smallint)) lanes(lane)
-      cross join lateral (
-        select tenant_id, type, record_id, version from events
-        where lane = lanes.lane and (tx, seq) > (${position.tx}::xid8, ${position.seq}::bigint)
-          and occurred_at > now() - interval '1 hour' and version is not null and record_id is not null
-      ) e
-      group by e.tenant_id, e.type, e.record_id
+    with beyond as (${visibleBeyond(position)}),
+    lowest as materialized (
+      select b.tenant_id, b.type, b.record_id, min(b.version) as version from beyond b
+      where b.record_id is not null group by b.tenant_id, b.type, b.record_id
     )
     select e.tenant_id, e.tx::text as tx, e.seq::text as seq
-    from beyond b join events e on e.tenant_id = b.tenant_id and e.record_id = b.record_id and e.type = b.type
-    where e.version > b.version and (e.tx, e.seq) <= (${position.tx}::xid8, ${position.seq}::bigint)
+    from lowest l join events e on e.tenant_id = l.tenant_id and e.record_id = l.record_id and e.type = l.type
+    where e.version > l.version and (e.tx, e.seq) <= (${position.tx}::xid8, ${position.seq}::bigint)
       and e.tx >= ${String(lowest > 0n ? lowest : 0n)}::xid8 and e.occurred_at > now() - interval '5 minutes'
     order by e.tx, e.seq`)
   const events = await Promise.all(rows.map(({ tenant_id, tx, seq }) => readAt(db, tenant_id, { tx, seq })))
   return events.filter((event) => event !== undefined)
 }
+
+/** Versions that are committed beyond a position. Each lane by itself: the index begins with it. */
+const visibleBeyond = ({ tx, seq }: Position): Sql => sql`
+  select tenant_id, type, record_id, version from events
+  where lane = 0 and (tx, seq) > (${tx}::xid8, ${seq}::bigint)
+    and occurred_at > now() - interval '1 hour' and version is not null
+  union all
+  select tenant_id, type, record_id, version from events
+  where lane = 1 and (tx, seq) > (${tx}::xid8, ${seq}::bigint)
+    and occurred_at > now() - interval '1 hour' and version is not null`

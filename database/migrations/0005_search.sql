@@ -57,7 +57,7 @@ create function search_admits(
 returns boolean language sql immutable parallel safe as $$
   select (holders is null or document_holders && holders) and (tags is null or document_tags && tags)
     and (owner is null or document_owner = owner) and (assignee is null or assignee = any (document_assignees))
-    and (created_after is null or document_created > created_after)
+    and (created_after is null or document_created >= created_after)
     and (created_before is null or document_created < created_before)
 $$;
 
@@ -73,7 +73,7 @@ $$;
 create function search_candidates(wanted jsonb, words text[], rare boolean, title text, filters jsonb, sort text)
 returns table (type text, record_id uuid, score real, owner_id uuid, tags text[], updated_at timestamptz)
 language plpgsql stable security definer
-set search_path = pg_catalog, public, pg_temp set enable_seqscan = off set jit = off as $$
+set search_path = pg_catalog, public, pg_temp set enable_seqscan = off set enable_sort = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   tenant uuid := current_tenant();

@@ -27,9 +27,11 @@ export async function findBad(
   if (batch.length === 1 && only) return permanent ? [{ event: only, error: failure }] : []
   if (!permanent && earlierAttempts % fullSearchEvery !== 0 && (await allFail(samples(batch), probe))) return []
   const bad = await split(batch, probe)
-  const everything = bad.length === batch.length
-  return everything ? bad.filter((item) => item.error instanceof PermanentError) : bad
+  const witness = batch.find((event) => !bad.some((item) => item.event === event))
+  return witness ? confirmed(bad, witness, probe) : bad.filter(isPermanent)
 }
+
+const isPermanent = (item: Bad): boolean => item.error instanceof PermanentError
 
 const samples = (batch: readonly DomainEvent[]): DomainEvent[] =>
   [batch[0], batch[batch.length >> 1], batch.at(-1)].filter((event) => event !== undefined)
@@ -52,6 +54,28 @@ async function split(
   if (events.length === 1 && only) return [{ event: only, error: failure.error }]
   const middle = events.length >> 1
   return [...(await split(events.slice(0, middle), probe)), ...(await split(events.slice(middle), probe))]
+}
+
+/**
+ * An outage that begins or ends during the search makes good events fail: each must fail once more, between two moments
+ * at which an event that is known to be good passes.
+ */
+async function confirmed(
+  bad: readonly Bad[],
+  witness: DomainEvent,
+  probe: (events: readonly DomainEvent[]) => Promise<void>,
+): Promise<Bad[]> {
+  const sure: Bad[] = []
+  for (const item of bad) {
+    if (isPermanent(item)) {
+      sure.push(item)
+      continue
+    }
+    const failure = await failureOf([item.event], probe)
+    if (await failureOf([witness], probe)) return bad.filter(isPermanent)
+    if (failure) sure.push({ event: item.event, error: failure.error })
+  }
+  return sure
 }
 
 async function failureOf(

@@ -27,8 +27,8 @@ export function createTail(db: WorkerTx, wake: Wake, log: Logger): RunningTail {
       do {
         again = false
         const horizon = await readHorizon(db)
-        // Nothing of ours can be below a horizon that has not passed the cursor.
-        if (BigInt(horizon) <= BigInt(position.tx)) break
+        // Nothing of ours can be below a horizon that has not passed the cursor; but who woke us meanwhile may have moved it.
+        if (BigInt(horizon) <= BigInt(position.tx)) continue
         const events = await readBetween(db, position, horizon)
         const last = events.at(-1)
         // No later event can have a transaction below the horizon, so the cursor may stand there.

@@ -78,9 +78,11 @@ export const rules: readonly Rule[] = [
   },
 ]
 
-/** The rules that speak of an event. */
+/** The rules that speak of an event. An import tells nobody of each record that it makes. */
 export const rulesFor = (event: DomainEvent): Rule[] =>
-  rules.filter((rule) => rule.on.some((pattern) => matches(pattern, event.name)) && rule.when(event))
+  event.actor.type === 'import'
+    ? []
+    : rules.filter((rule) => rule.on.some((pattern) => matches(pattern, event.name)) && rule.when(event))
 
 /** Everybody of whom a rule may ask: the holders of a record and its creator. */
 export const involved = (event: DomainEvent): string[] => [...owner(event), ...assignees(event), ...creator(event)]

@@ -43,7 +43,8 @@ export interface Entity extends EntityDefinition {
 /** Declares a noun. REST, validation, OpenAPI, events, diffs, search documents and bulk follow from it. */
 export function defineEntity(definition: EntityDefinition): Entity {
   const table = definition.table ?? definition.path
-  const all: Record<string, Field> = { ...common, ...definition.fields, ...lifecycle }
+  // Without a prototype: a client may ask for the member `constructor`, and there is none.
+  const all: Record<string, Field> = Object.assign(Object.create(null), common, definition.fields, lifecycle)
   for (const [name, field] of Object.entries(all)) {
     if (field.default === null) throw new Error(`${definition.type}.${name}: a default of null is no default`)
   }

@@ -203,7 +203,7 @@ export const date = (options: Options<string> = {}): Field<string> => ({
   type: 'date',
   print: (column) => `to_char(${column}, 'YYYY-MM-DD')`,
   filter: ranged,
-  parseFilter: (value) => parseBy(z.iso.date(), value, 'must be a date: YYYY-MM-DD'),
+  parseFilter: (value) => parseBy(z.iso.date().refine(inRange), value, 'must be a date: YYYY-MM-DD'),
   example: '2026-11-21',
   ...options,
 })
@@ -217,7 +217,7 @@ export const time = (options: Options<string> = {}): Field<string> => ({
   filter: ranged,
   parseFilter: (value) => {
     const instant = /^\d{4}-\d{2}-\d{2}$/.test(value) ? `${value}T00:00:00Z` : value
-    return parseBy(z.iso.datetime({ offset: true }), instant, 'must be a date or an RFC 3339 time')
+    return parseBy(z.iso.datetime({ offset: true }).refine(inRange), instant, 'must be a date or an RFC 3339 time')
   },
   example: '2026-11-21T08:00:00.000Z',
   ...options,

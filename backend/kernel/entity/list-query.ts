@@ -1,5 +1,7 @@
+import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import { invalid, type MemberError } from '../errors.ts'
+import { isId } from '../ids.ts'
 import type { CustomField } from './custom.ts'
 import { numberOf } from './custom.ts'
 import type { Entity } from './define.ts'
@@ -40,10 +42,12 @@ export function readListQuery(entity: Entity, search: URLSearchParams, custom: r
   const seen = new Set<string>()
   const filters: Filter[] = []
   for (const [parameter, text] of search) {
-    if (seen.has(parameter)) wrong(parameter, 'must be given once', 'duplicate')
-    seen.add(parameter)
-    if (reserved.has(parameter)) continue
     const [, name = '', operator = 'eq'] = /^([^[\]]+)(?:\[([a-zA-Z]+)\])?$/.exec(parameter) ?? []
+    // `name=` and `name[eq]=` are two spellings of one filter.
+    const spelled = name === '' ? parameter : `${name}[${operator}]`
+    if (seen.has(spelled)) wrong(parameter, 'must be given once', 'duplicate')
+    seen.add(spelled)
+    if (reserved.has(parameter)) continue
     try {
       filters.push(readFilter(entity, name, operator, text, custom))
     } catch (error) {
@@ -133,17 +137,27 @@ function customOperators(definition: CustomField): readonly Operator[] {
 }
 
 function customParser(definition: CustomField): (text: string) => unknown {
+  const check = customValues[definition.type]
   return (text) => {
-    if (definition.type === 'boolean' && text !== 'true' && text !== 'false')
-      throw new RangeError('must be true or false')
-    if (definition.type === 'number' && !/^-?\d{1,15}(\.\d{1,10})?$/.test(text))
-      throw new RangeError('must be a number')
-    if (definition.type === 'date' && !/^\d{4}-\d{2}-\d{2}$/.test(text))
-      throw new RangeError('must be a date: YYYY-MM-DD')
-    const number = numberOf(definition.type, text)
-    if (number !== null && !Number.isFinite(number)) throw new RangeError('must be a date: YYYY-MM-DD')
-    return number ?? parseText(text)
+    check?.(text, definition)
+    return (
+      numberOf(definition.type, text) ?? (definition.type === 'user' ? parseText(text).toLowerCase() : parseText(text))
+    )
   }
+}
+
+/** What a filter's value must be, for the types that do not take any text. */
+const customValues: Readonly<Record<string, (text: string, definition: CustomField) => void>> = {
+  boolean: (text) => refuseUnless(text === 'true' || text === 'false', 'must be true or false'),
+  number: (text) => refuseUnless(/^-?\d{1,15}(\.\d{1,10})?$/.test(text), 'must be a number'),
+  date: (text) => refuseUnless(z.iso.date().safeParse(text).success, 'must be a date: YYYY-MM-DD'),
+  user: (text) => refuseUnless(isId(text), 'must be the id of a user'),
+  select: (text, { options }) => refuseUnless(options.includes(text), `must be one of ${options.join(', ')}`),
+  multiselect: (text, { options }) => refuseUnless(options.includes(text), `must be one of ${options.join(', ')}`),
+}
+
+function refuseUnless(fits: boolean, message: string): void {
+  if (!fits) throw new RangeError(message)
 }
 
 type Wrong = (path: string, message: string) => void

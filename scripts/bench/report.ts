@@ -1,0 +1,127 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { FanOut } from './fanout.ts'
+import type { Outcome } from './rounds.ts'
+import { connections } from './rounds.ts'
+import type { Starts } from './starts.ts'
+
+/** All that a run has measured; what was left out is absent. */
+export interface Measured {
+  readonly command: string
+  readonly peer: string
+  readonly contacts: number
+  readonly postgresVersion: string
+  /** Load of the machine over the minute before the run. */
+  readonly load: number
+  readonly outcomes: readonly Outcome[]
+  readonly fanOut: FanOut | undefined
+  readonly starts: Starts | undefined
+  /** Of the app after all loads, in MiB. */
+  readonly memoryAfterLoad: number
+  readonly seconds: number
+}
+
+const file = join(import.meta.dirname, '../../docs/bench.md')
+const begin = '<!-- measured: written by npm run bench -->'
+const end = '<!-- /measured -->'
+
+/** A run as Markdown tables. */
+export function reportOf(measured: Measured): string {
+  const { outcomes, fanOut, starts } = measured
+  return [
+    machine(measured),
+    ...(outcomes.length > 0 ? [operationTable(outcomes)] : []),
+    table(
+      ['What', 'Measured', 'Goal'],
+      [
+        ...(fanOut ? fanOutRows(fanOut) : []),
+        ...(starts ? startRows(starts) : []),
+        ['Memory of Node after all loads', `${measured.memoryAfterLoad.toFixed(0)} MiB`, ''],
+      ],
+    ),
+  ].join('\n\n')
+}
+
+/** Puts the tables into `docs/bench.md`, between its marks, and leaves what people wrote around them. */
+export async function writeReport(report: string): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => `# Measurements\n\n${begin}\n${end}\n`)
+  const [before, rest] = text.split(begin)
+  const after = rest?.split(end)[1]
+  if (before === undefined || after === undefined) throw new Error(`${file} has lost its marks "${begin}" and "${end}"`)
+  await writeFile(file, `${before}${begin}\n\n${report}\n\n${end}${after}`)
+}
+
+function machine({ command, peer, contacts, postgresVersion, load, seconds }: Measured): string {
+  const quiet =
+    load < 1.5
+      ? `The machine was quiet (load ${load.toFixed(2)}).`
+      : `**The machine was not quiet: others had it under a load of ${load.toFixed(2)}.** Ratios suffer less from it than rates.`
+  return [
+    `\`${command}\` on ${new Date().toISOString().slice(0, 10)}, in ${seconds.toFixed(0)} s. ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}),`,
+    `${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, ${process.platform} ${process.arch}, Node ${process.versions.node}, PostgreSQL ${postgresVersion} (embedded,`,
+    `durable). Client, app and database share the cores. ${quiet}`,
+    `The tenant has ${contacts.toLocaleString('en')} contacts. HTTP: ${connections} connections. Peer: \`${peer}\`, the application's own statements as its role.`,
+    'Medians of 3 interleaved rounds.',
+  ].join('\n')
+}
+
+function operationTable(outcomes: readonly Outcome[]): string {
+  return table(
+    ['Operation', 'HTTP /s', 'p50', 'p99', 'Peer /s', 'Ratio', 'Goal', 'Peer /s beside the fan-out', 'Ratio'],
+    outcomes.map(({ operation, http, peer, ratio, peerWithFanOut, ratioWithFanOut }) => [
+      operation.title,
+      whole(http.perSecond),
+      `${http.p50.toFixed(1)} ms`,
+      `${http.p99.toFixed(1)} ms`,
+      whole(peer),
+      ratio.toFixed(2),
+      operation.goal === null ? '' : `${operation.goal.toFixed(2)} ${verdict(ratio >= operation.goal)}`,
+      peerWithFanOut === null ? '' : whole(peerWithFanOut),
+      ratioWithFanOut === null ? '' : ratioWithFanOut.toFixed(2),
+    ]),
+  )
+}
+
+function fanOutRows(fanOut: FanOut): string[][] {
+  const lag = ({ p50, p99 }: { p50: number; p99: number }) => `p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms`
+  return [
+    [
+      `Activity after the \`201\`, at ${whole(fanOut.rate)}/s (80 % of ${whole(fanOut.peak)}), ${whole(fanOut.samples)} samples`,
+      lag(fanOut.activity),
+      `p99 50 ms ${verdict(fanOut.activity.p99 <= 50)}`,
+    ],
+    [
+      'Search document after the `201`, same load',
+      lag(fanOut.document),
+      `p99 50 ms ${verdict(fanOut.document.p99 <= 50)}`,
+    ],
+    ['Answers under this load', lag(fanOut.latency), ''],
+    ['Backlog gone after this load', `${fanOut.rest.toFixed(2)} s`, `1 s ${verdict(fanOut.rest <= 1)}`],
+    ['Backlog gone after 3 s at full speed', `${fanOut.restAtPeak.toFixed(2)} s`, ''],
+  ]
+}
+
+function startRows(starts: Starts): string[][] {
+  return [
+    [
+      'First start, embedded database made, to the first `201` of a contact',
+      `${starts.firstCreated.toFixed(1)} s (ready after ${starts.firstReady.toFixed(1)} s)`,
+      `3 s ${verdict(starts.firstCreated <= 3)}`,
+    ],
+    ['Later start until ready', `${starts.laterReady.toFixed(1)} s`, ''],
+    [
+      'Memory of Node, idle',
+      `${starts.idleMemory.toFixed(0)} MiB`,
+      `150 MB ${verdict(starts.idleMemory * 1.048576 <= 150)}`,
+    ],
+  ]
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+const whole = (value: number): string => Math.round(value).toLocaleString('en')
+const verdict = (met: boolean): string => (met ? '(met)' : '(missed)')

@@ -1,0 +1,96 @@
+import { type LoadResult, load } from './load.ts'
+import type { Operation } from './operations.ts'
+import type { Peer } from './pgbench.ts'
+import type { House } from './setup.ts'
+
+/** How many requests are under way at once: enough that the server never waits for the client. */
+export const connections = 16
+
+const rounds = 3
+const seconds = 3
+
+/** What an operation came to, the median of its rounds. */
+export interface Outcome {
+  readonly operation: Operation
+  readonly http: LoadResult
+  /** The peer with the machine to itself: the app is stopped meanwhile. */
+  readonly peer: number
+  /** The peer while the app digests the peer's events as it would its own; only of writes. */
+  readonly peerWithFanOut: number | null
+  /** Of the medians of each round, so that what slows a whole round down does not count. */
+  readonly ratio: number
+  readonly ratioWithFanOut: number | null
+}
+
+interface Round {
+  readonly http: LoadResult
+  readonly peer: number
+  readonly peerWithFanOut: number | null
+}
+
+/** Measures the operations in turns with their peers, round by round, each time with nothing left to digest. */
+export async function measureRounds(
+  house: House,
+  peer: Peer,
+  operations: readonly Operation[],
+  say: (line: string) => void,
+): Promise<Outcome[]> {
+  const taken = new Map<Operation, Round[]>(operations.map((operation) => [operation, []]))
+  // What is compiled and prepared at first is no part of what is measured.
+  for (const operation of operations) await load(house, operation.shot, { connections, seconds: 1 })
+  for (let round = 1; round <= rounds; round++) {
+    for (const operation of operations) {
+      const measured = await measureOnce(house, peer, operation)
+      taken.get(operation)?.push(measured)
+      say(`round ${round}: ${operation.name} ${line(measured)}`)
+    }
+  }
+  return [...taken].map(([operation, all]) => outcomeOf(operation, all))
+}
+
+async function measureOnce(house: House, peer: Peer, operation: Operation): Promise<Round> {
+  await house.digested()
+  const http = await load(house, operation.shot, { connections, seconds })
+  await house.digested()
+  const alone = await withoutTheApp(house, () => peer.run(operation, seconds))
+  await house.digested()
+  const together = operation.writes ? (await peer.run(operation, seconds)).perSecond : null
+  return { http, peer: alone.perSecond, peerWithFanOut: together }
+}
+
+/** Its timers and its subscriptions would take time from the peer. Windows knows no such stop. */
+async function withoutTheApp<T>(house: House, work: () => Promise<T>): Promise<T> {
+  if (process.platform === 'win32') return work()
+  house.app.process.kill('SIGSTOP')
+  try {
+    return await work()
+  } finally {
+    house.app.process.kill('SIGCONT')
+  }
+}
+
+function outcomeOf(operation: Operation, all: readonly Round[]): Outcome {
+  const unexpected = all.flatMap(({ http }) => Object.entries(http.unexpected))
+  if (unexpected.length > 0) throw new Error(`${operation.name} was answered with ${JSON.stringify(unexpected)}`)
+  const middle = median(all.map(({ http }) => http.perSecond))
+  const http = all.find(({ http }) => http.perSecond === middle)?.http ?? all[0]?.http
+  if (!http) throw new Error('there was no round')
+  const beside = all.flatMap(({ http, peerWithFanOut }) =>
+    peerWithFanOut === null ? [] : [{ peer: peerWithFanOut, ratio: http.perSecond / peerWithFanOut }],
+  )
+  return {
+    operation,
+    http,
+    peer: median(all.map(({ peer }) => peer)),
+    ratio: median(all.map(({ http, peer }) => http.perSecond / peer)),
+    peerWithFanOut: beside.length === 0 ? null : median(beside.map(({ peer }) => peer)),
+    ratioWithFanOut: beside.length === 0 ? null : median(beside.map(({ ratio }) => ratio)),
+  }
+}
+
+/** The middle one; of an even number the upper of the two. */
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+
+const line = ({ http, peer, peerWithFanOut }: Round): string =>
+  `${http.perSecond.toFixed(0)}/s, peer ${peer.toFixed(0)}/s${peerWithFanOut === null ? '' : `, beside the fan-out ${peerWithFanOut.toFixed(0)}/s`}`

@@ -78,26 +78,30 @@ interface Driver {
   readonly field: Field | null
   readonly several: boolean
   readonly ranged: boolean
+  /** The list runs by the filtered member itself. */
+  readonly own: boolean
 }
 
 function driverOf(entity: Entity, query: ListQuery): Driver | null {
-  const byCreation = query.sort.length === 1 && query.sort[0]?.name === 'createdAt'
-  const sortName = query.sort[0]?.name
+  const [first, ...more] = query.sort
+  if (more.length > 0) return null
   for (const filter of query.filters) {
     const field = filter.custom ? null : fieldOf(entity, filter.name)
     const side = filter.custom ? 'custom' : (field?.side ?? null)
-    const matching = filter.operator === 'eq' || filter.operator === 'in'
     const several = filter.operator === 'in'
-    if (side && matching && byCreation) return { filter, side, field, several, ranged: false }
-    if (side === 'custom' && !matching && sortName === filter.name)
-      return { filter, side, field, several: false, ranged: true }
-    if (!side && several && byCreation) return { filter, side: null, field, several, ranged: false }
+    const matching = several || filter.operator === 'eq'
+    const own = first?.name === filter.name
+    const driver = { filter, side, field, several, ranged: !matching, own }
+    const inOrder = own || first?.name === 'createdAt'
+    if (side && matching && inOrder) return driver
+    if (side === 'custom' && own) return driver
+    if (!side && several && inOrder) return driver
   }
   return null
 }
 
 function keyOf(entity: Entity, name: string, descending: boolean, driver: Driver | null): Key {
-  if (driver?.side === 'custom' && driver.ranged)
+  if (driver?.side === 'custom' && driver.own)
     return { sql: 'r.side_key', type: 'double precision', descending, nullable: false }
   const field = fieldOf(entity, name)
   const column = driver?.side && name === 'createdAt' ? 'r.side_key' : `r.${field.sortColumn ?? columnOf(name, field)}`
@@ -184,7 +188,9 @@ function driverJoin(entity: Entity, driver: Driver, bind: Binder): string {
   if (driver.side === null && field) {
     return `select r.* from ${entity.table} r where r.tenant_id = ${tenant} and r.${field.sortColumn ?? columnOf(filter.name, field)} = v.value`
   }
-  const join = `join ${entity.table} r on r.tenant_id = s.tenant_id and r.id = s.record_id`
+  // Fenced, so that the planner goes from the side's rows to their records: a plan for all values believes every tenant to
+  // be of the mean size, and would hash the records of a big one.
+  const join = `cross join lateral (select r.* from ${entity.table} r where r.tenant_id = ${tenant} and r.id = s.record_id offset 0) r`
   if (driver.side === 'tags') {
     return `select r.*, s.created_at as side_key, s.record_id as side_id from record_tags s ${join}
       where s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.tag = v.value`
@@ -194,7 +200,7 @@ function driverJoin(entity: Entity, driver: Driver, bind: Binder): string {
       where s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.member = '${filter.name}' and s.target_id = v.value`
   }
   const column = sideType(driver) === 'text' ? 's.text_value' : 's.number_value'
-  const key = driver.ranged ? 's.number_value' : 's.created_at'
+  const key = driver.own ? 's.number_value' : 's.created_at'
   const condition = driver.ranged
     ? `${column} ${symbols[filter.operator]} ${bind(parameterOf(filter), 'double precision')}`
     : `${column} = v.value`

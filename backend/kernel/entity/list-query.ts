@@ -34,7 +34,7 @@ const maxValues = 100
 
 /**
  * Reads the query of a list. What is not offered is 400 and named; nothing is clamped or ignored. A list without `sort`
- * runs by `-createdAt`; with a range filter, by that field, so that an index gives the page in order.
+ * runs by `-createdAt`; with a filter on a member that takes ranges, by that member, so that an index gives the page in order.
  */
 export function readListQuery(entity: Entity, search: URLSearchParams, custom: readonly CustomField[]): ListQuery {
   const errors: MemberError[] = []
@@ -192,12 +192,18 @@ function readSort(entity: Entity, text: string, wrong: Wrong): ListQuery['sort']
 
 const ranges = new Set<Operator>(['gt', 'gte', 'lt', 'lte'])
 
+/** Whether a filter is on a member that takes ranges: one index holds it, in its own order. */
+const isOrdered = (entity: Entity, { name, custom }: Filter): boolean =>
+  custom
+    ? customOperators(custom).includes('gt')
+    : (entity.all[name]?.sort && fieldOf(entity, name).filter?.includes('gt')) === true
+
 function defaultSort(entity: Entity, filters: readonly Filter[]): ListQuery['sort'] {
-  const ranged = filters.find(
-    (filter) => ranges.has(filter.operator) && (filter.custom || entity.all[filter.name]?.sort),
-  )
-  if (ranged && ranged.name !== 'createdAt') return [{ name: ranged.name, descending: false }]
-  return [{ name: 'createdAt', descending: true }]
+  const ordered = filters.filter((filter) => isOrdered(entity, filter))
+  const ranged = ordered.find((filter) => ranges.has(filter.operator))
+  const chosen = ranged ?? ordered.find(({ operator }) => operator === 'eq' || operator === 'in')
+  if (!chosen || chosen.name === 'createdAt') return [{ name: 'createdAt', descending: true }]
+  return [{ name: chosen.name, descending: chosen !== ranged }]
 }
 
 /** Whose list it is, for cursors: another filter or sort makes another list. */

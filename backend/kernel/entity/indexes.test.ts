@@ -1,0 +1,245 @@
+import pg from 'pg'
+import { prepareValue } from 'pg/lib/utils.js'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { company } from '../../entities/companies/company.entity.ts'
+import { contact } from '../../entities/contacts/contact.entity.ts'
+import { deal } from '../../entities/deals/deal.entity.ts'
+import { task } from '../../entities/tasks/task.entity.ts'
+import { asOwner } from '../../test/app.ts'
+import { crowd, fillCrowd } from '../../test/crowd.ts'
+import { withDatabase } from '../../test/global.setup.ts'
+import { fill, plan } from '../db/plan.ts'
+import { roleUrl } from '../db/roles.ts'
+import type { CustomField } from './custom.ts'
+import { columnOf, type Entity } from './define.ts'
+import { type CursorPart, filterParameters, listSql } from './list-plan.ts'
+import { fieldOf, readListQuery } from './list-query.ts'
+
+/**
+ * Every sort and filter that is offered reads no more than it shows, whatever the tenant's size: each `eq`, `in` and range
+ * under its default sort, each sort alone, for values that most records have and for those that a few of the oldest have.
+ */
+
+const page = 50
+const database = `crowd_${process.pid}`
+const ownerUrl = withDatabase(inject('ownerUrl'), database)
+
+const customFields = (
+  [
+    ['region', 'text'],
+    ['seats', 'number'],
+    ['renewal', 'date'],
+  ] as const
+).map(([key, type]) => ({
+  id: crowd.fields[key],
+  key,
+  type,
+  required: false,
+  unique: false,
+  options: [],
+  default: null,
+})) satisfies CustomField[]
+
+let app: pg.Client
+
+beforeAll(async () => {
+  await asOwner(inject('ownerUrl'), (server) =>
+    server.query(`create database ${database} template ${inject('template')}`),
+  )
+  await fillCrowd(ownerUrl)
+  app = new pg.Client({ connectionString: roleUrl(ownerUrl, 'clientforge_app') })
+  await app.connect()
+  await app.query("select set_config('app.tenant_id', $1, false)", [crowd.tenantId])
+}, 120_000)
+
+afterAll(async () => {
+  await app?.end()
+  await asOwner(inject('ownerUrl'), (server) => server.query(`drop database if exists ${database} with (force)`))
+})
+
+const nouns = [contact, company, deal, task]
+
+test.each(nouns.flatMap((entity) => sortsOf(entity).map((sort) => ({ path: entity.path, sort, entity }))))(
+  '$path sorted by $sort',
+  async ({ entity, sort }) => {
+    const places = await placesOf(entity, sort)
+    const costs = []
+    for (const direction of ['', '-'])
+      for (const place of places) costs.push(...(await costsOf(entity, `sort=${direction}${sort}`, place)))
+    expect(costs.filter(isTooMuch)).toEqual([])
+  },
+)
+
+test.each(nouns.flatMap((entity) => filtersOf(entity).map((filter) => ({ path: entity.path, filter, entity }))))(
+  '$path filtered by $filter',
+  async ({ entity, filter }) => {
+    const costs = []
+    for (const query of await queriesOf(entity, filter)) costs.push(...(await costsOf(entity, query, { part: 'none' })))
+    expect(costs.filter(isTooMuch)).toEqual([])
+  },
+)
+
+function sortsOf(entity: Entity): string[] {
+  return Object.entries(entity.all).flatMap(([name, field]) => (field.sort ? [name] : []))
+}
+
+function filtersOf(entity: Entity): string[] {
+  const members = Object.entries(entity.all).flatMap(([name, field]) => (field.filter?.includes('eq') ? [name] : []))
+  return entity === deal ? [...members, ...customFields.map(({ key }) => `cf.${key}`)] : members
+}
+
+interface Place {
+  readonly part: CursorPart
+  readonly last0?: string | null
+  readonly lastId?: string
+}
+
+/** The first page, one from the middle of the records with a value, and one of those without. */
+async function placesOf(entity: Entity, name: string): Promise<Place[]> {
+  const field = fieldOf(entity, name)
+  const column = field.sortColumn ?? columnOf(name, field)
+  const [withValue, without] = await Promise.all(
+    [`is not null order by ${column}, id`, 'is null order by id'].map((rest) =>
+      ask(`select ${column}::text as last0, id as "lastId" from ${entity.table}
+           where tenant_id = '${crowd.tenantId}' and ${column} ${rest} offset 9000 limit 1`),
+    ),
+  )
+  return [
+    { part: 'none' },
+    ...(withValue?.map((row): Place => ({ part: 'value', ...row })) ?? []),
+    ...(without?.map((row): Place => ({ part: 'null', ...row })) ?? []),
+  ]
+}
+
+/** The queries of a filter: with what most have, what fewest have, and for ranges also from the middle. */
+async function queriesOf(entity: Entity, name: string): Promise<string[]> {
+  const { from, column, print, operators } = sourceOf(entity, name)
+  const [values] = await ask(`
+    with v as materialized (select ${column} as value, count(*) as records ${from} and ${column} is not null group by 1),
+      bounds as (select percentile_disc(array[0, 0.5, 1]) within group (order by value) as b from v)
+    select ${print('(select value from v order by records desc, value limit 1)')} as common,
+      ${print('(select value from v order by records, value limit 1)')} as rare,
+      ${[1, 2, 3].map((place) => `${print(`b[${place}]`)} as b${place}`).join(', ')} from bounds`)
+  const { common, rare, ...bounds } = values ?? {}
+  const several = [`${name}[in]=${common},${rare}`, `${name}[in]=${rare}`]
+  const ranges = operators.filter((operator) => /^[gl]te?$/.test(operator))
+  return [
+    `${name}=${common}`,
+    `${name}=${rare}`,
+    ...(operators.includes('in') ? several : []),
+    ...ranges.flatMap((operator) => Object.values(bounds).map((bound) => `${name}[${operator}]=${bound}`)),
+  ]
+}
+
+interface Source {
+  readonly from: string
+  readonly column: string
+  readonly operators: readonly string[]
+  print(value: string): string
+}
+
+/** Where the values of a filtered member stand, and how a query writes them. */
+function sourceOf(entity: Entity, name: string): Source {
+  const asText = (value: string) => `${value}::text`
+  const of = (table: string, condition: string) =>
+    `from ${table} where tenant_id = '${crowd.tenantId}' and ${condition}`
+  const custom = customFields.find(({ key }) => name === `cf.${key}`)
+  if (custom) {
+    const isText = custom.type === 'text'
+    return {
+      from: of('custom_values', `field_id = '${custom.id}'`),
+      column: isText ? 'text_value' : 'number_value',
+      operators: isText ? ['in'] : ['in', 'gt', 'gte', 'lt', 'lte'],
+      print: custom.type === 'date' ? (value) => `(date '1970-01-01' + ${value}::integer)` : asText,
+    }
+  }
+  const field = fieldOf(entity, name)
+  const operators = field.filter ?? []
+  const isType = `record_type = '${entity.type}'`
+  if (field.side === 'tags') return { from: of('record_tags', isType), column: 'tag', operators, print: asText }
+  if (field.side === 'links') {
+    const from = of('record_links', `${isType} and member = '${name}'`)
+    return { from, column: 'target_id::text', operators, print: asText }
+  }
+  const column = columnOf(name, field)
+  const print = (field.kind === 'time' || field.kind === 'date') && field.print ? field.print : asText
+  return {
+    from: of(entity.table, 'true'),
+    column: field.type === 'uuid' ? `${column}::text` : column,
+    operators,
+    print,
+  }
+}
+
+interface Cost {
+  readonly query: string
+  readonly how: string
+  /** Rows that a filter or recheck threw away, that scans gave, and pages of the buffer that were looked at. */
+  readonly removed: number
+  readonly read: number
+  readonly buffers: number
+}
+
+const isTooMuch = ({ removed, read }: Cost): boolean => removed > 2 * page || read > 10 * page
+
+/** What a list costs as the application's role: planned for its values, and planned once for all values. */
+async function costsOf(entity: Entity, search: string, place: Place): Promise<Cost[]> {
+  const query = readListQuery(entity, new URLSearchParams(search), customFields)
+  const made = plan((bind) => listSql(entity, query, 'all', place.part, bind))
+  const { text, values } = fill(made, {
+    tenant: crowd.tenantId,
+    ...filterParameters(entity, query.filters),
+    ...place,
+  })
+  const literals = values.map((value) => {
+    const printed = prepareValue(value)
+    return printed === null ? 'null' : pg.escapeLiteral(String(printed))
+  })
+  await app.query(`prepare list as ${text}`)
+  const costs: Cost[] = []
+  for (const how of ['force_custom_plan', 'force_generic_plan']) {
+    await app.query(`set plan_cache_mode = ${how}`)
+    const { rows } = await app.query(
+      `explain (analyze, buffers, timing off, format json) execute list(${literals.join(', ')})`,
+    )
+    const root: Node = rows[0]['QUERY PLAN'][0].Plan
+    costs.push({
+      query: `${search} ${place.part}`,
+      how,
+      ...summed(root),
+      buffers: root['Shared Hit Blocks'] + root['Shared Read Blocks'],
+    })
+  }
+  await app.query('deallocate list')
+  return costs
+}
+
+interface Node {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Actual Rows': number
+  readonly 'Actual Loops': number
+  readonly 'Rows Removed by Filter'?: number
+  readonly 'Rows Removed by Index Recheck'?: number
+  readonly 'Rows Removed by Join Filter'?: number
+  readonly 'Shared Hit Blocks': number
+  readonly 'Shared Read Blocks': number
+  readonly Plans?: readonly Node[]
+}
+
+function summed(node: Node): { removed: number; read: number } {
+  const below = (node.Plans ?? []).map(summed)
+  const removed =
+    (node['Rows Removed by Filter'] ?? 0) +
+    (node['Rows Removed by Index Recheck'] ?? 0) +
+    (node['Rows Removed by Join Filter'] ?? 0)
+  const scans = node['Relation Name'] !== undefined || node['Node Type'] === 'Bitmap Index Scan'
+  return below.reduce((sum, part) => ({ removed: sum.removed + part.removed, read: sum.read + part.read }), {
+    removed: removed * node['Actual Loops'],
+    read: scans ? node['Actual Rows'] * node['Actual Loops'] : 0,
+  })
+}
+
+async function ask(text: string): Promise<Record<string, string>[]> {
+  return (await app.query({ text, types: { getTypeParser: () => (value: string) => value } })).rows
+}

@@ -45,6 +45,8 @@ export function createRunner(
   let loop: Promise<void> = Promise.resolve()
   let wakeUp: () => void = () => {}
   let woken = false
+  let batch = batchSize
+  let tried = 0
   direct.onLost(() => {
     leading = false
   })
@@ -68,6 +70,7 @@ export function createRunner(
     while (!stop.signal.aborted) {
       if (!leading) {
         cursor = null
+        failing = null
         if (Date.now() >= nextTry) {
           nextTry = Date.now() + takeoverEvery
           leading = direct.connected && (await direct.tryLock(lock).catch(() => false))
@@ -81,9 +84,11 @@ export function createRunner(
       woken = false
       try {
         cursor ??= await readCursor(db.worker, subscription.name, lane)
+        tried = 0
         const moved = await step(cursor)
         if (failing) log.info({ subscription: subscription.name, lane }, 'the subscription works again')
         failing = null
+        batch = Math.min(batchSize, batch * 2)
         if (moved === 'lost') cursor = null
         else if (moved) cursor = moved
         else await pause(60_000)
@@ -97,6 +102,8 @@ export function createRunner(
             'a batch failed and will be tried again',
           )
         }
+        // Events that only fail together, or that take too long together, pass in smaller batches.
+        if (failing.attempts > 1 && tried > 1) batch = tried >> 1
         await sleep(backoff(failing.attempts), stop.signal).catch(() => {})
       }
     }
@@ -108,16 +115,22 @@ export function createRunner(
   /** Handles what is next: the new cursor, `lost` when another was faster, null when nothing is there. */
   const step = async (cursor: Position): Promise<Position | 'lost' | null> => {
     const events = await readAfter(db.worker, lane, cursor, batchSize)
+    const portion = events.slice(0, batch)
+    const end = portion.at(-1)
     const last = events.at(-1)
-    if (!last) return null
-    const to: Position = { tx: last.tx, seq: last.seq }
-    const wanted = events.filter((event) => subscription.patterns.some((pattern) => matches(pattern, event.name)))
+    if (!end || !last) return null
+    tried = portion.length
     try {
-      return (await digest(wanted, [], cursor, to)) ? to : 'lost'
+      const to: Position = { tx: end.tx, seq: end.seq }
+      return (await digest(wantedOf(portion), [], cursor, to)) ? to : 'lost'
     } catch (error) {
+      const wanted = wantedOf(events)
       // The first failure may be a blip; from the second on look for the event that causes it.
       const bad = await findBad(wanted, error, (events) => probe(events), failing?.attempts ?? 0)
       if (bad.length === 0) throw error
+      const good = wanted.filter((event) => !bad.some((item) => item.event === event))
+      const to: Position = { tx: last.tx, seq: last.seq }
+      if (!(await digest(good, bad, cursor, to))) return 'lost'
       for (const { event, error } of bad) {
         log.error(
           {
@@ -130,10 +143,12 @@ export function createRunner(
           'an event was parked',
         )
       }
-      const good = wanted.filter((event) => !bad.some((item) => item.event === event))
-      return (await digest(good, bad, cursor, to)) ? to : 'lost'
+      return to
     }
   }
+
+  const wantedOf = (events: readonly DomainEvent[]): DomainEvent[] =>
+    events.filter((event) => subscription.patterns.some((pattern) => matches(pattern, event.name)))
 
   const digest = async (
     events: readonly DomainEvent[],

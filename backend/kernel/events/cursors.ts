@@ -38,14 +38,24 @@ export async function moveCursor(
 
 /** Puts an event aside with its error, in the transaction that moves the cursor past it. */
 export async function park(tx: WorkerTx, subscription: string, event: DomainEvent, error: unknown): Promise<void> {
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   await tx.query(sql`
     insert into parked_events (subscription, tx, seq, lane, tenant_id, event_id, name, occurred_at, error)
     values (${subscription}, ${event.tx}::xid8, ${event.seq}::bigint, ${laneNumber(event.lane)}, ${event.tenantId},
-            ${event.id}, ${event.name}, ${event.occurredAt}, ${reason.slice(0, 2_000)})
+            ${event.id}, ${event.name}, ${event.occurredAt}, ${reasonOf(error)})
     on conflict (tenant_id, subscription, tx, seq)
       do update set error = excluded.error, attempts = parked_events.attempts + 1, parked_at = now()`)
 }
+
+/** Notes that a parked event could not be digested again. */
+export async function noteFailure(tx: WorkerTx, parked: Parked, error: unknown): Promise<void> {
+  await tx.query(sql`
+    update parked_events set error = ${reasonOf(error)}, attempts = attempts + 1, parked_at = now()
+    where tenant_id = ${parked.tenantId} and subscription = ${parked.subscription}
+      and tx = ${parked.tx}::xid8 and seq = ${parked.seq}::bigint`)
+}
+
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 2_000)
 
 /** An event that waits for an operator. */
 export interface Parked {
@@ -69,10 +79,12 @@ export async function listParked(db: WorkerTx, subscription: string | null, limi
     order by p.tx, p.seq limit ${limit}`)
 }
 
-/** Takes a parked event away, in the transaction in which it was digested after all. */
-export async function unpark(tx: WorkerTx, parked: Parked): Promise<void> {
-  await tx.query(sql`
+/** Takes a parked event away, in the transaction in which it is digested after all. False when it is gone already. */
+export async function unpark(tx: WorkerTx, parked: Parked): Promise<boolean> {
+  const rows = await tx.query(sql`
     delete from parked_events
     where tenant_id = ${parked.tenantId} and subscription = ${parked.subscription}
-      and tx = ${parked.tx}::xid8 and seq = ${parked.seq}::bigint`)
+      and tx = ${parked.tx}::xid8 and seq = ${parked.seq}::bigint
+    returning 1`)
+  return rows.length === 1
 }

@@ -2,7 +2,7 @@ import type { Database } from '../db/database.ts'
 import type { Direct } from '../db/direct.ts'
 import type { Logger } from '../log.ts'
 import type { Health } from '../module.ts'
-import { listParked, type Parked, park, unpark } from './cursors.ts'
+import { listParked, noteFailure, type Parked, unpark } from './cursors.ts'
 import { readAt } from './log.ts'
 import { createRunner, type RunnerState } from './runner.ts'
 import type { Subscription } from './subscription.ts'
@@ -54,7 +54,7 @@ export function createSubscriptions(
   }
 }
 
-/** Gives a parked event to its subscription again: digested and taken away in one transaction, or parked anew. */
+/** Gives a parked event to its subscription again: digested and taken away in one transaction, or parked anew. Throws when it is gone. */
 export async function replay(
   db: Database,
   subscriptions: readonly Subscription[],
@@ -67,14 +67,19 @@ export async function replay(
   try {
     const prepared = await subscription.prepare([event])
     await db.workerTransaction(async (tx) => {
+      // Before `apply`: who replays it at the same time waits here for our commit, and then finds it gone.
+      if (!(await unpark(tx, parked))) throw new Gone(`the event ${parked.eventId} is no longer parked`)
       await subscription.apply?.(tx, prepared)
-      await unpark(tx, parked)
     })
     return { digested: true }
   } catch (error) {
-    await db.workerTransaction((tx) => park(tx, parked.subscription, event, error))
+    if (error instanceof Gone) throw error
+    await noteFailure(db.worker, parked, error)
     return { digested: false, error }
   }
 }
+
+/** Somebody else has replayed it. */
+class Gone extends Error {}
 
 export { listParked }

@@ -30,7 +30,10 @@ export interface ConnectedDatabase {
   readonly ownerUrl: string
   answers(): Promise<boolean>
   health(): Promise<Health>
-  /** The session whose open transaction keeps new events back, when it is older than a second. */
+  /**
+   * The session whose open transaction keeps new events back, of whatever database of the cluster. When it began is only
+   * shown to its own role, so that an event which has been kept back for a second counts too.
+   */
   horizonHolder(): Promise<string | null>
   close(): Promise<void>
 }
@@ -45,6 +48,7 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Connect
   const ownerUrl = options.directUrl ?? embedded?.url
   const baseUrl = options.url ?? embedded?.url
   if (ownerUrl === undefined || baseUrl === undefined) throw new Error('there is no database')
+  let db: Postgres | undefined
   try {
     const given = {
       ...(options.appUrl ? { appUrl: options.appUrl } : {}),
@@ -54,11 +58,12 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Connect
     await renumberLog(ownerUrl, log)
     const appUrl = options.appUrl ?? roleUrl(baseUrl, `${rolePrefix}app`)
     const workerUrl = options.workerUrl ?? roleUrl(baseUrl, `${rolePrefix}worker`)
-    const db = createPostgres({ appUrl, workerUrl, log, appConnections: options.pool })
+    db = createPostgres({ appUrl, workerUrl, log, appConnections: options.pool })
     for (const pool of [db.app, db.workers]) await refuse(pool)
     const direct = await openDirect(options.workerUrl ?? roleUrl(ownerUrl, `${rolePrefix}worker`), log)
     return connected(db, direct, embedded, ownerUrl)
   } catch (error) {
+    await db?.close()
     await embedded?.stop()
     throw error
   }
@@ -85,10 +90,19 @@ function connected(db: Postgres, direct: Direct, embedded: Embedded | undefined,
       detail: { adapter: embedded ? 'embedded' : 'postgres' },
     }),
     horizonHolder: async () => {
-      const [holder] = await db.worker.query(sql`
-        select application_name || ' (pid ' || pid || ', ' || state || ')' as holder from pg_stat_activity
-        where backend_xid is not null and datname = current_database() and xact_start < now() - interval '1 second' order by xact_start limit 1`)
-      return holder?.holder ?? null
+      const [oldest] = await db.worker.query(sql`
+        select h.holder from (
+          select age(backend_xid) as age, xact_start as since,
+                 case when datname = current_database() then coalesce(nullif(application_name, ''), 'a session')
+                   else 'a session of another database' end || ' (pid ' || pid || ')' as holder
+          from pg_stat_activity where backend_xid is not null
+          union all
+          select age(transaction), prepared, 'a prepared transaction (' || gid || ')' from pg_prepared_xacts) h
+        where h.since < now() - interval '1 second' or exists (
+          select 1 from events e where e.lane in (0, 1) and e.tx >= pg_snapshot_xmin(pg_current_snapshot())
+            and e.occurred_at < now() - interval '1 second')
+        order by h.age desc limit 1`)
+      return oldest?.holder ?? null
     },
     close: async () => {
       await direct.close()

@@ -40,12 +40,14 @@ export async function openDirect(url: string, log: Logger): Promise<Direct> {
     })
     await fresh.connect()
     await fresh.query(`listen ${channel}`)
+    if (closed) return fresh.end()
     client = fresh
   }
 
   const reconnect = async (): Promise<void> => {
-    for (let pause = 100; !closed; pause = Math.min(pause * 2, 5_000)) {
+    for (let pause = 100; ; pause = Math.min(pause * 2, 5_000)) {
       await sleep(pause)
+      if (closed) return
       try {
         await connect()
         log.info('the direct database connection is back')

@@ -6,10 +6,13 @@ import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as util from 'node:util'
+import v8 from 'node:v8'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const main = join(root, 'backend', 'main.ts')
 const oldest = [24, 15]
+// The default young generation of 16 MiB, three times over, stays with an idle process: 185 MB instead of 137.
+const heap = '--max-semi-space-size=8'
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
 
 // `.env` and a relative STORAGE_DIR mean the same from wherever this is called.
@@ -62,7 +65,7 @@ function refuse() {
 function runOn(node, args) {
   const flags = args.filter((arg) => arg.startsWith('--watch'))
   const rest = args.filter((arg) => !arg.startsWith('--watch'))
-  const child = spawn(node, [...flags, '--env-file-if-exists=.env', main, ...rest], { stdio: 'inherit' })
+  const child = spawn(node, [heap, ...flags, '--env-file-if-exists=.env', main, ...rest], { stdio: 'inherit' })
   passSignals(child)
   // Not every machine can run the pinned program: Alpine has another C library.
   child.on('error', (error) => {
@@ -98,6 +101,7 @@ function runHere(args) {
   for (const name of signals) process.removeAllListeners(name)
   if (existsSync('.env')) process.loadEnvFile('.env')
   module.enableCompileCache()
+  v8.setFlagsFromString(heap)
   process.argv.splice(1, process.argv.length, main, ...args)
   return import(pathToFileURL(main).href)
 }

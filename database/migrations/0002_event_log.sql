@@ -39,7 +39,9 @@ begin
   perform pg_advisory_xact_lock(hashtext('clientforge.event_partitions'));
   for day in select d::date from generate_series((now() at time zone 'UTC')::date - 1, (now() at time zone 'UTC')::date + days_ahead, interval '1 day') d loop
     if to_regclass(format('public.events_%s', to_char(day, 'YYYYMMDD'))) is null then
-      execute format('create table public.%I partition of public.events for values from (%L) to (%L)',
+      -- Made apart and then attached: this waits for no writer and stops none, while "partition of" locks the whole log.
+      execute format('create table public.%I (like public.events including all)', format('events_%s', to_char(day, 'YYYYMMDD')));
+      execute format('alter table public.events attach partition public.%I for values from (%L) to (%L)',
         format('events_%s', to_char(day, 'YYYYMMDD')), day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
     end if;
   end loop;
@@ -47,7 +49,7 @@ end $$;
 call offer('make_event_partitions(integer)', 'worker');
 select make_event_partitions(7);
 
--- Where each subscription stands in each lane. `epoch` tells which cluster the positions are of.
+-- Where each subscription stands in each lane.
 create table event_cursors (
   subscription text not null,
   lane smallint not null,
@@ -85,9 +87,10 @@ do $$ begin
   execute format('grant select, insert, update, delete on parked_events to %I', role_named('worker'));
 end $$;
 
--- Drops the days that every cursor and parked event is past and that are older than the days to keep.
+-- Drops the days that every cursor and parked event is past and that are older than the days to keep. Detaching locks the
+-- whole log: behind a long reader it gives up until the next round, as all writers would queue up behind it.
 create function drop_event_partitions(keep_days integer) returns setof text
-language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
+language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp set lock_timeout = '2s' as $$
 declare
   part record;
   held boolean;

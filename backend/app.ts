@@ -37,6 +37,7 @@ export interface App {
   readonly database: ConnectedDatabase
   /** Makes the demo tenant, or what of it is missing; gives the email of its owner. */
   seedDemo(password: string): Promise<{ email: string; created: number }>
+  /** Called again, it waits for the same end. */
   stop(): Promise<void>
 }
 
@@ -146,7 +147,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     subscriptions: subscribed,
     database,
     seedDemo: (password) => seedDemo({ db, repository: entities.repository }, password),
-    stop: async () => {
+    stop: lazily(async () => {
       draining = true
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeIdleConnections()
@@ -160,7 +161,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
       wake.stop()
       await tail.stop()
       await database.close()
-    },
+    }),
   }
 }
 
@@ -183,8 +184,8 @@ function listen(server: Server, config: Config): Promise<string> {
   })
 }
 
-function lazily(make: () => string): () => string {
-  let made: string | undefined
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined
   return () => {
     made ??= make()
     return made

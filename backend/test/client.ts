@@ -54,7 +54,7 @@ export async function createClient(url: string, signIn?: SignIn): Promise<Client
       body: isJson && text !== '' ? JSON.parse(text) : text,
       headers: response.headers,
     }
-    await checkAnswer(url, method, new URL(target).pathname, answer)
+    await checkAnswer(url, method, new URL(target), answer)
     return answer
   }
   const send =

@@ -3,23 +3,31 @@ import addFormats from 'ajv-formats'
 import type { Answer } from './answer.ts'
 
 interface Operation {
+  readonly operationId: string
+  /** Empty for a public operation. */
+  readonly security?: readonly object[]
   readonly responses: Record<string, { content?: Record<string, { schema?: object }> }>
 }
 
 interface Document {
   readonly paths: Record<string, Record<string, Operation>>
+  readonly components: { readonly schemas: Record<string, { example?: unknown; examples?: unknown[] }> }
 }
 
 interface Check {
   readonly document: Document
   readonly ajv: Ajv2020
+  /** Where every record is whole: what an answer is when nobody asked for less or more. */
+  readonly whole: Ajv2020
 }
 
 const checks = new Map<string, Promise<Check>>()
 
 /** Holds an answer against the published document: its status is documented and its body fits the schema. Throws if not. */
-export async function checkAnswer(url: string, method: string, path: string, answer: Answer): Promise<void> {
-  const { document, ajv } = await checkOf(url)
+export async function checkAnswer(url: string, method: string, target: URL, answer: Answer): Promise<void> {
+  const { pathname: path, searchParams } = target
+  const { document, ...checks } = await checkOf(url)
+  const ajv = searchParams.has('fields') || searchParams.has('include') ? checks.ajv : checks.whole
   const template = templateOf(document, path)
   const operation = template && document.paths[template]?.[method.toLowerCase()]
   if (!operation) return
@@ -70,10 +78,17 @@ function checkOf(url: string): Promise<Check> {
 async function load(url: string): Promise<Check> {
   const response = await fetch(`${url}/openapi.json`)
   const document: Document = JSON.parse(await response.text())
+  const whole = JSON.parse(
+    JSON.stringify(document, (_key, value) => (value?.anyOf?.[1]?.$ref?.endsWith('Sparse') ? value.anyOf[0] : value)),
+  )
+  return { document, ajv: compiled(document), whole: compiled(whole) }
+}
+
+function compiled(document: object): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   addFormats.default(ajv)
   ajv.addSchema(document, 'openapi')
-  return { document, ajv }
+  return ajv
 }
 
 function templateOf(document: Document, path: string): string | undefined {

@@ -38,6 +38,8 @@ export interface Entity extends EntityDefinition {
   readonly patchSchema: z.ZodType<Record<string, unknown>>
   readonly putSchema: z.ZodType<Record<string, unknown>>
   readonly recordSchema: z.ZodType
+  /** A record as a read shows it: whole, or what `fields` and `include` asked for. */
+  readonly shownSchema: z.ZodType
 }
 
 /** Declares a noun. REST, validation, OpenAPI, events, diffs, search documents and bulk follow from it. */
@@ -48,6 +50,7 @@ export function defineEntity(definition: EntityDefinition): Entity {
   for (const [name, field] of Object.entries(all)) {
     if (field.default === null) throw new Error(`${definition.type}.${name}: a default of null is no default`)
   }
+  const whole = recordSchema(definition, all)
   return {
     ...definition,
     table,
@@ -55,7 +58,8 @@ export function defineEntity(definition: EntityDefinition): Entity {
     createSchema: requestSchema(definition, all, 'create'),
     patchSchema: requestSchema(definition, all, 'patch'),
     putSchema: requestSchema(definition, all, 'put'),
-    recordSchema: recordSchema(definition, all),
+    recordSchema: whole,
+    shownSchema: z.union([whole, sparseSchema(definition, all)]),
   }
 }
 
@@ -114,12 +118,28 @@ function requestSchema(
 }
 
 function recordSchema(definition: EntityDefinition, all: Readonly<Record<string, Field>>): z.ZodType {
+  return z.object(recordShape(all)).meta({ id: named(definition.type), example: definition.example })
+}
+
+function sparseSchema(definition: EntityDefinition, all: Readonly<Record<string, Field>>): z.ZodType {
+  const related = z.record(z.string(), z.unknown())
+  const includes = Object.values(all).flatMap(({ include, many }) =>
+    include ? [[include, many ? z.array(related) : related.nullable()] as const] : [],
+  )
+  const shape: Record<string, z.ZodType> = { ...recordShape(all), ...Object.fromEntries(includes) }
+  return z
+    .object(shape)
+    .partial()
+    .meta({ id: `${named(definition.type)}Sparse` })
+}
+
+function recordShape(all: Readonly<Record<string, Field>>): Record<string, z.ZodType> {
   const shape: Record<string, z.ZodType> = {}
   for (const [name, field] of Object.entries(all)) {
     const value = field.kind === 'customFields' ? z.record(z.string(), z.unknown()) : outputOf(field)
     shape[name] = isNeverNull(field) || always.has(name) ? value : value.nullable()
   }
-  return z.object(shape).meta({ id: named(definition.type), example: definition.example })
+  return shape
 }
 
 /** Whether a member always has a value. */

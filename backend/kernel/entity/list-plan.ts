@@ -1,6 +1,6 @@
 import type { Binder } from '../db/plan.ts'
 import type { Scope } from '../rights.ts'
-import { columnOf, type Entity } from './define.ts'
+import { columnOf, type Entity, isNeverNull } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
 import { type Filter, fieldOf, type ListQuery } from './list-query.ts'
@@ -105,14 +105,13 @@ function keyOf(entity: Entity, name: string, descending: boolean, driver: Driver
     return { sql: 'r.side_key', type: 'double precision', descending, nullable: false }
   const field = fieldOf(entity, name)
   const column = driver?.side && name === 'createdAt' ? 'r.side_key' : `r.${field.sortColumn ?? columnOf(name, field)}`
-  const nullable = !(
-    field.required ||
-    field.neverNull ||
-    field.default !== undefined ||
-    name === 'createdAt' ||
-    name === 'updatedAt'
-  )
-  return { sql: column, type: field.sortType ?? field.type, descending, nullable }
+  return { sql: column, type: field.sortType ?? field.type, descending, nullable: canBeNull(entity, name) }
+}
+
+/** Whether records may lack the member that a list runs by; a custom field's list holds only those that have it. */
+export function canBeNull(entity: Entity, name: string): boolean {
+  const field = entity.all[name]
+  return field !== undefined && !isNeverNull(field) && name !== 'createdAt' && name !== 'updatedAt'
 }
 
 function branchesOf(

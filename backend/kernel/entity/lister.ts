@@ -7,7 +7,7 @@ import type { CustomFields } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
-import { type CursorPart, countSql, filterParameters, listSql } from './list-plan.ts'
+import { type CursorPart, canBeNull, countSql, filterParameters, listSql } from './list-plan.ts'
 import { type ListQuery, listIdentity, readListQuery } from './list-query.ts'
 import type { Registry } from './registry.ts'
 import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
@@ -28,8 +28,8 @@ export function createLister(entity: Entity, registry: Registry, customFields: C
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)
     const cursor = query.cursor === null ? null : cursorOf(query.cursor, identity, query.sort.length)
-    const part: CursorPart =
-      cursor === null ? 'none' : query.sort.length === 1 && cursor.keys[0] === null ? 'null' : 'value'
+    const part = partOf(entity, query, cursor)
+    const read = { ...query, fields: fieldsToRead(entity, query) }
     const found = query.q === null ? null : await find(tx.ctx, entity.type, query.q)
     const values = {
       tenant: tx.ctx.tenantId,
@@ -44,14 +44,14 @@ export function createLister(entity: Entity, registry: Registry, customFields: C
       part,
       query.limit,
       query.sort,
-      query.fields,
+      read.fields,
       query.q !== null,
       query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type]),
     ])
     const rows = tx
       .query(
         fill(
-          plans(`list ${shape}`, (bind) => listSql(entity, query, scope, part, bind)),
+          plans(`list ${shape}`, (bind) => listSql(entity, read, scope, part, bind)),
           values,
         ),
       )
@@ -76,6 +76,22 @@ export function createLister(entity: Entity, registry: Registry, customFields: C
   }
 }
 
+/** Where the cursor stands; a null where no record can have one was made up. */
+function partOf(entity: Entity, query: ListQuery, cursor: Cursor | null): CursorPart {
+  if (cursor === null) return 'none'
+  const [first, ...more] = query.sort
+  if (!first || more.length > 0 || cursor.keys[0] !== null) return 'value'
+  if (!canBeNull(entity, first.name)) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+  return 'null'
+}
+
+/** What is included is found by members that the caller may not have asked for. */
+function fieldsToRead(entity: Entity, { fields, include }: ListQuery): readonly string[] | null {
+  if (fields === null || include.length === 0) return fields
+  const pointers = Object.keys(entity.all).filter((name) => include.includes(entity.all[name]?.include ?? ''))
+  return [...new Set(['id', ...fields, ...pointers])]
+}
+
 /** Adds the records that members point at, one query a type for the whole page; unreadable ones are null. */
 export async function withIncludes(
   tx: Tx,
@@ -95,7 +111,11 @@ export async function withIncludes(
       record[include] = field.many ? targets.filter((target) => target !== null) : (targets[0] ?? null)
     }
   }
-  return JSON.stringify(records)
+  const { fields, include } = query
+  if (fields === null) return JSON.stringify(records)
+  return JSON.stringify(
+    records.map((record) => Object.fromEntries([...fields, ...include].map((name) => [name, record[name]]))),
+  )
 }
 
 function pointers(name: string, field: Field, records: readonly Record<string, unknown>[]): Map<string, string[]> {
@@ -132,7 +152,12 @@ async function readMany(
 
 const includePlans = planCache(100)
 
-function cursorOf(text: string, identity: string, keys: number): { keys: (string | null)[]; id: string } {
+interface Cursor {
+  readonly keys: readonly (string | null)[]
+  readonly id: string
+}
+
+function cursorOf(text: string, identity: string, keys: number): Cursor {
   const values = readCursor(text, identity)
   const id = values.at(-1)
   const rest = values.slice(0, -1)

@@ -80,7 +80,7 @@ export function entityRoutes(
         summary: `List ${path}`,
         tag,
         queryDocument: listParameters(entity),
-        responses: { 200: { description: `A page of ${path}`, schema: pageOf(entity.recordSchema) } },
+        responses: { 200: { description: `A page of ${path}`, schema: pageOf(entity.shownSchema) } },
         handle: async (ctx, { search }) => ({ status: 200, body: new JsonText(await list(db.tenant(ctx), search)) }),
       }),
     ],
@@ -93,7 +93,10 @@ export function entityRoutes(
         tag,
         params,
         queryDocument: recordParameters(entity),
-        responses: { 200: record, 304: { description: 'Not modified', schema: null } },
+        responses: {
+          200: { ...record, schema: entity.shownSchema },
+          304: { description: 'Not modified', schema: null },
+        },
         handle: async (ctx, { params, search, header }) => {
           const { fields, include } = readMembers(entity, search)
           const tx = db.tenant(ctx)
@@ -203,12 +206,9 @@ export function entityRoutes(
     fields: readonly string[] | null,
     include: readonly string[],
   ): Promise<unknown> => {
-    const [whole] = JSON.parse(await withIncludes(db.tenant(ctx), entity, registry, { fields, include }, `[${json}]`))
-    if (!whole) throw notFound()
-    if (!fields) return whole
-    return Object.fromEntries(
-      Object.entries(whole).filter(([member]) => fields.includes(member) || include.includes(member)),
-    )
+    const [shown] = JSON.parse(await withIncludes(db.tenant(ctx), entity, registry, { fields, include }, `[${json}]`))
+    if (!shown) throw notFound()
+    return shown
   }
 
   return offers.flatMap((offer) => routes[offer])

@@ -1,0 +1,208 @@
+import { randomBytes } from 'node:crypto'
+import { type Cast, password } from './cast.ts'
+import { type Client, eventually } from './client.ts'
+
+/** What a call of an operation needs beside its path. */
+export interface Call {
+  readonly params?: Readonly<Record<string, string>>
+  readonly query?: string
+  readonly body?: unknown
+  /** Who calls it instead of Alice. */
+  readonly as?: Client
+}
+
+/** Makes, in Alice's tenant, what one successful call needs. */
+type Example = (cast: Cast) => Promise<Call>
+
+/** One successful call of every operation, by its `operationId`. An operation that is missing here fails the tests that walk them. */
+export const operations: Readonly<Record<string, Example>> = {
+  ...records('Contact', 'contact', { firstName: 'Ada' }),
+  ...records('Company', 'company', { name: 'Analytical Engines' }),
+  ...records('Deal', 'deal', { name: 'Ten engines' }),
+  ...records('Task', 'task', { title: 'Send the offer' }),
+  ...records('Note', 'note', { body: 'They decide before Christmas.' }),
+  moveDeal: async ({ alice }) => {
+    const { id, pipelineId, stageId } = await alice.build('deal')
+    const { stages } = (await alice.get(`/pipelines/${pipelineId}`)).body
+    return {
+      ...at(id),
+      body: { stageId: stages.find((stage: { id: string }) => stage.id !== stageId).id, position: 1 },
+    }
+  },
+  winDeal: built('deal'),
+  loseDeal: built('deal', () => ({ reason: 'Too dear' })),
+  reopenDeal: async ({ alice }) => {
+    const { id } = await alice.build('deal')
+    await alice.post(`/deals/${id}/win`)
+    return at(id)
+  },
+  dealBoard: nothing,
+  completeTask: built('task'),
+  reopenTask: async ({ alice }) => at((await alice.build('task', { status: 'completed' })).id),
+  assignTask: built('task', ({ bob }) => ({ userIds: [bob.userId] })),
+
+  ...settings('Pipeline', 'pipeline', () => ({ name: unique('Partners'), stages: [{ name: 'Open' }] })),
+  ...settings('Tag', 'tag', () => ({ name: unique('vip') }), { color: '#d4af37' }),
+  ...settings('CustomField', 'customField', () => customField(), { label: 'Region' }),
+  ...settings('Team', 'team', () => ({ name: unique('Central') })),
+  listUser: nothing,
+  createUser: async () => ({ body: { name: 'Grace', email: `${unique('grace')}@example.com`, password } }),
+  getUser: colleague(),
+  updateUser: colleague({ name: 'Robert' }),
+  deleteUser: colleague(),
+  listUserActivities: colleague(),
+
+  register: async () => ({
+    body: { organization: 'Initech', name: 'Peter', email: `${unique('peter')}@example.com`, password },
+  }),
+  login: async ({ alice }) => ({ body: { email: alice.email, password } }),
+  refresh: async ({ alice, nobody }) => {
+    const { refreshToken } = (await nobody.post('/auth/login', { email: alice.email, password })).body
+    return { body: { refreshToken } }
+  },
+  logout: async ({ join }) => ({ as: await join('Leo', 'member') }),
+  me: nothing,
+  updateMe: async () => ({ body: { timezone: 'Europe/Berlin' } }),
+  listSessions: nothing,
+  deleteSession: async ({ alice, nobody }) => {
+    await nobody.post('/auth/login', { email: alice.email, password })
+    const { data } = (await alice.get('/auth/sessions')).body
+    return at(data.find((session: { current: boolean }) => !session.current).id)
+  },
+
+  listActivities: nothing,
+  listMyActivities: nothing,
+  searchActivities: async () => ({ query: 'q=alice' }),
+  countActivities: nothing,
+  listActivitiesOfRecord: async ({ alice }) => ({
+    params: { entityType: 'deal', entityId: (await alice.build('deal')).id },
+  }),
+
+  search: async () => ({ query: 'q=engines' }),
+  suggest: async () => ({ query: 'q=eng' }),
+  searchContacts: async () => ({ query: 'q=ada' }),
+  searchCompanies: async () => ({ query: 'q=engines' }),
+  searchDeals: async () => ({ query: 'q=engines' }),
+  searchTasks: async () => ({ query: 'q=offer' }),
+  searchNotes: async () => ({ query: 'q=christmas' }),
+  indexRecord: async ({ alice }) => ({ body: { type: 'deal', id: (await alice.build('deal')).id } }),
+  indexRecords: async ({ alice }) => ({ body: { type: 'deal', ids: [(await alice.build('deal')).id] } }),
+  unindexRecord: async ({ alice }) => ({ params: { type: 'deal', id: (await alice.build('deal')).id } }),
+  searchStatus: nothing,
+
+  ...inbox(''),
+  ...inbox('My'),
+
+  live: nothing,
+  ready: nothing,
+  health: nothing,
+  metrics: nothing,
+}
+
+/** The calls that the engine offers for a record. */
+function records(name: string, type: string, values: Record<string, unknown>): Record<string, Example> {
+  const deleted: Example = async ({ alice }) => {
+    const { id } = await alice.build(type)
+    await alice.delete(`/${type === 'company' ? 'companies' : `${type}s`}/${id}`)
+    return at(id)
+  }
+  return {
+    [`list${name}`]: nothing,
+    [`create${name}`]: async () => ({ body: values }),
+    [`get${name}`]: built(type),
+    [`update${name}`]: built(type, () => values),
+    [`replace${name}`]: built(type, () => values),
+    [`delete${name}`]: built(type),
+    [`restore${name}`]: deleted,
+    [`archive${name}`]: built(type),
+    [`unarchive${name}`]: built(type),
+    [`bulk${name}`]: async () => ({ body: { operations: [{ op: 'create', data: values }] } }),
+    [`upsert${name}`]: async () => ({ params: { externalId: unique('key') }, body: values }),
+    [`list${name}Activities`]: built(type),
+  }
+}
+
+/** The calls for what sets the house up; a name of it is taken once. */
+function settings(
+  name: string,
+  type: string,
+  values: () => Record<string, unknown>,
+  change: Record<string, unknown> = { name: unique('Others') },
+): Record<string, Example> {
+  const made =
+    (body?: unknown): Example =>
+    async ({ alice }) => ({ ...at((await alice.build(type, values())).id), ...(body ? { body } : {}) })
+  return {
+    [`list${name}`]: nothing,
+    [`create${name}`]: async () => ({ body: values() }),
+    [`get${name}`]: made(),
+    [`update${name}`]: made(change),
+    [`delete${name}`]: made(),
+    [`list${name}Activities`]: made(),
+  }
+}
+
+function inbox(my: string): Record<string, Example> {
+  const told: Example = async (cast) => at(await notificationOf(cast))
+  return {
+    [`list${my}Notifications`]: nothing,
+    [`delete${my}Notifications`]: async (cast) => ({ body: { ids: [await notificationOf(cast)] } }),
+    [`count${my}UnreadNotifications`]: nothing,
+    [`mark${my}AllNotificationsRead`]: nothing,
+    [`get${my}Notification`]: told,
+    [`delete${my}Notification`]: told,
+    [`mark${my}NotificationRead`]: told,
+    [`mark${my}NotificationUnread`]: told,
+    [`snooze${my}Notification`]: async (cast) => ({
+      ...at(await notificationOf(cast)),
+      body: { until: '2099-01-01T00:00:00.000Z' },
+    }),
+  }
+}
+
+/** Bob gives Alice a deal, of which she is told. */
+async function notificationOf({ alice, bob }: Cast): Promise<string> {
+  const deal = await bob.build('deal', { ownerId: alice.userId })
+  return eventually(async () => {
+    const { data } = (await alice.get('/notifications?limit=200')).body
+    return data.find(({ entityId }: { entityId: string }) => entityId === deal.id)?.id
+  }, 'the notification of a deal that was assigned')
+}
+
+function built(type: string, body?: (cast: Cast) => unknown): Example {
+  return async (cast) => ({ ...at((await cast.alice.build(type)).id), ...(body ? { body: body(cast) } : {}) })
+}
+
+function colleague(body?: unknown): Example {
+  return async ({ join }) => ({ ...at((await join('Rob', 'member')).userId), ...(body ? { body } : {}) })
+}
+
+async function nothing(): Promise<Call> {
+  return {}
+}
+
+function customField(): Record<string, unknown> {
+  return { resource: 'deals', key: unique('region'), label: 'Region', type: 'text' }
+}
+
+function at(id: string): Call {
+  return { params: { id } }
+}
+
+function unique(name: string): string {
+  return `${name}${randomBytes(4).toString('hex')}`
+}
+
+/** Calls an operation of the document as somebody. Paths outside of `/api/v1` are called as they are. */
+export function callOperation(who: Client, method: string, template: string, call: Call) {
+  const filled = template.replace(/\{(\w+)\}/g, (_all, name: string) => {
+    const value = call.params?.[name]
+    if (value === undefined) throw new Error(`${method} ${template} has no example of ${name}`)
+    return value
+  })
+  const path = filled.startsWith('/api/v1') ? filled.slice('/api/v1'.length) : `/${filled}`
+  const body = call.body === undefined ? undefined : JSON.stringify(call.body)
+  return who.raw(method.toUpperCase(), call.query ? `${path}?${call.query}` : path, body, {
+    ...(body ? { 'content-type': 'application/json' } : {}),
+  })
+}

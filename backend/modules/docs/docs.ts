@@ -1,5 +1,6 @@
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
-import { getAbsoluteFSPath } from 'swagger-ui-dist'
 
 /** Serves `/openapi.json`, and at `/docs` a reference page that needs no network: all its files are ours. */
 export function mountDocs(app: Express, document: () => string): void {
@@ -9,8 +10,11 @@ export function mountDocs(app: Express, document: () => string): void {
   app.get('/docs/swagger-initializer.js', (_request, response) => {
     response.type('text/javascript').send(initializer)
   })
-  app.use('/docs', express.static(getAbsoluteFSPath(), { index: 'index.html', etag: true, fallthrough: true }))
+  app.use('/docs', express.static(page, { index: 'index.html', etag: true, fallthrough: true }))
 }
+
+// Importing the package would load the page's own program into this process: 15 MB that nobody runs here.
+const page = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json')))
 
 const initializer = `window.onload = () => {
   window.ui = SwaggerUIBundle({

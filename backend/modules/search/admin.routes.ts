@@ -48,6 +48,7 @@ export function adminRoutes(db: Database, entities: ReadonlyMap<string, Entity>)
       tag: 'search',
       body: z.strictObject({ type: typeSchema, id: idSchema }),
       responses: { 204: { description: 'Done', schema: null } },
+      problems: [404],
       handle: async (ctx, { body }) => {
         refuseOthers(ctx)
         const missing = await index(ctx, body.type, [body.id])

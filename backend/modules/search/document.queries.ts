@@ -13,6 +13,7 @@ export async function writeDocuments(tx: WorkerTx, documents: readonly Document[
 
 /** Takes documents out as if they had never been. */
 export async function dropDocuments(tx: WorkerTx, keys: readonly DocumentKey[]): Promise<void> {
+  if (keys.length === 0) return
   await lockTenants(tx, keys)
   await tx.query(dropped(keys))
 }

@@ -29,10 +29,10 @@ export const plainText = (text: string): string =>
     .join(' ')
 
 const unspaced = '\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}\\p{sc=Thai}\\p{sc=Laoo}\\p{sc=Khmr}\\p{sc=Mymr}ー'
-const spaced = `[[\\p{L}\\p{N}\\p{M}]--[${unspaced}]]`
+const spaced = `[[\\p{L}\\p{N}]--[${unspaced}]][[\\p{L}\\p{N}\\p{M}]--[${unspaced}]]*`
 
 /** A run of a script that is written without spaces, or a run of letters and digits, perhaps with apostrophes inside. */
-const token = new RegExp(`([${unspaced}][${unspaced}\\p{M}]*)|${spaced}+(?:['’]${spaced}+)*`, 'gv')
+const token = new RegExp(`([${unspaced}][${unspaced}\\p{M}]*)|${spaced}(?:['’]${spaced})*`, 'gv')
 
 /** `O'Brien` is found as `obrien`, as `brien` and as `o`. */
 function formsOf(whole: string): Word['forms'] | null {
@@ -71,8 +71,8 @@ const longest = 64
 function plain(part: string): string {
   if (/^[a-z0-9]*$/.test(part)) return part.slice(0, longest)
   const bare = part
-    .toLowerCase()
     .normalize('NFKD')
+    .toLowerCase()
     .replace(/[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]|[^\p{L}\p{N}\p{M}]/gu, '')
     .replace(/[ßæœøđðþłħıŋŧʼς]/g, (letter) => withoutStroke[letter] ?? '')
     .normalize('NFKC')

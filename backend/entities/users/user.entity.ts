@@ -10,7 +10,7 @@ export const user = defineEntity({
   path: 'users',
   fields: {
     name: text({ required: true, max: 100, sort: true, filter: ['contains', 'startsWith'] }),
-    email: email({ required: true, fixed: true, filter: ['eq', 'in'] }),
+    email: email({ required: true, fixed: true, filter: ['eq', 'in'], searched: 'B' }),
     role: choice(roles, { default: 'member', filter: ['eq', 'in'] }),
     teamId: ref('team', { include: 'team' }),
     managerId: ref('user', { include: 'manager' }),

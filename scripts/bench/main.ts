@@ -9,7 +9,7 @@ import { openPeer } from './pgbench.ts'
 import { readProfiles } from './profile.ts'
 import { reportOf, writeReport } from './report.ts'
 import { connections, measureRounds } from './rounds.ts'
-import { contactCount, folderIn, memoryOf, openHouse } from './setup.ts'
+import { contactCount, folderIn, openHouse, usageOf } from './setup.ts'
 import { measureStarts } from './starts.ts'
 
 const parts = ['create', 'read', 'list', 'update', 'search', 'fanout', 'start']
@@ -52,7 +52,7 @@ async function bench(): Promise<void> {
       outcomes,
       fanOut,
       starts,
-      memoryAfterLoad: await memoryOf(house.app),
+      memoryAfterLoad: (await usageOf(house.app)).memory,
       seconds: (performance.now() - started) / 1_000,
     })
     console.log(report)
@@ -69,13 +69,20 @@ async function profile(name: string): Promise<void> {
   try {
     const operation = (await recordOperations(house)).find((one) => one.name === name)
     if (!operation) throw new Error(`There is no operation ${name}`)
-    const { perSecond } = await load(house, operation.shot, { connections, seconds: 15 })
+    await load(house, operation.shot, { connections, seconds: 3 })
+    const from = microseconds()
+    const { perSecond } = await load(house, operation.shot, { connections, seconds: 10 })
+    const to = microseconds()
     console.log(`${perSecond.toFixed(0)}/s under the profiler`)
     await house.digested()
     await house.app.stop()
-    console.log(await readProfiles(folder))
+    console.log(await readProfiles(folder, { from, to }))
   } finally {
     await house.close()
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+function microseconds(): number {
+  return Number(process.hrtime.bigint() / 1_000n)
 }

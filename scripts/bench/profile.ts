@@ -8,20 +8,30 @@ interface Profile {
   }[]
   readonly samples: readonly number[]
   readonly timeDeltas: readonly number[]
+  /** Microseconds of the machine's monotonic clock, which `process.hrtime` of another process reads too. */
+  readonly startTime: number
 }
 
-/** Where a process spent its time by itself, from the profiles that `--cpu-prof` left: by package, and by function. */
-export async function readProfiles(folder: string): Promise<string> {
+/** When to look, in microseconds of the monotonic clock. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** Where a process spent its time in a span, from the profiles that `--cpu-prof` left: by package, and by function. */
+export async function readProfiles(folder: string, span: Span): Promise<string> {
   const files = (await readdir(folder)).filter((file) => file.endsWith('.cpuprofile'))
   const groups = new Map<string, number>()
   const functions = new Map<string, number>()
   for (const file of files) {
     const profile: Profile = JSON.parse(await readFile(join(folder, file), 'utf8'))
     const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
+    let now = profile.startTime
     for (const [index, id] of profile.samples.entries()) {
       const frame = frames.get(id)
       const time = profile.timeDeltas[index] ?? 0
-      if (!frame || frame.functionName === '(idle)') continue
+      now += time
+      if (!frame || frame.functionName === '(idle)' || now < span.from || now > span.to) continue
       add(groups, groupOf(frame), time)
       add(functions, `${frame.functionName || '(anonymous)'} ${groupOf(frame)}`, time)
     }

@@ -68,12 +68,24 @@ function machine({ command, peer, contacts, postgresVersion, load, seconds }: Me
 
 function operationTable(outcomes: readonly Outcome[]): string {
   return table(
-    ['Operation', 'HTTP /s', 'p50', 'p99', 'Peer /s', 'Ratio', 'Goal', 'Peer /s beside the fan-out', 'Ratio'],
-    outcomes.map(({ operation, http, peer, ratio, peerWithFanOut, ratioWithFanOut }) => [
+    [
+      'Operation',
+      'HTTP /s',
+      'p50',
+      'p99',
+      'Node CPU',
+      'Peer /s',
+      'Ratio',
+      'Goal',
+      'Peer /s beside the fan-out',
+      'Ratio',
+    ],
+    outcomes.map(({ operation, http, cpu, peer, ratio, peerWithFanOut, ratioWithFanOut }) => [
       operation.title,
       whole(http.perSecond),
       `${http.p50.toFixed(1)} ms`,
       `${http.p99.toFixed(1)} ms`,
+      `${whole(cpu)} µs`,
       whole(peer),
       ratio.toFixed(2),
       operation.goal === null ? '' : `${operation.goal.toFixed(2)} ${verdict(ratio >= operation.goal)}`,

@@ -1,7 +1,7 @@
 import { type LoadResult, load } from './load.ts'
 import type { Operation } from './operations.ts'
 import type { Peer } from './pgbench.ts'
-import type { House } from './setup.ts'
+import { type House, usageOf } from './setup.ts'
 
 /** How many requests are under way at once: enough that the server never waits for the client. */
 export const connections = 16
@@ -13,6 +13,8 @@ const seconds = 3
 export interface Outcome {
   readonly operation: Operation
   readonly http: LoadResult
+  /** Processor time of the app for a request, in microseconds: with the fan-out that ran meanwhile. */
+  readonly cpu: number
   /** The peer with the machine to itself: the app is stopped meanwhile. */
   readonly peer: number
   /** The peer while the app digests the peer's events as it would its own; only of writes. */
@@ -24,6 +26,7 @@ export interface Outcome {
 
 interface Round {
   readonly http: LoadResult
+  readonly cpu: number
   readonly peer: number
   readonly peerWithFanOut: number | null
 }
@@ -50,12 +53,14 @@ export async function measureRounds(
 
 async function measureOnce(house: House, peer: Peer, operation: Operation): Promise<Round> {
   await house.digested()
+  const before = await usageOf(house.app)
   const http = await load(house, operation.shot, { connections, seconds })
+  const cpu = (((await usageOf(house.app)).cpu - before.cpu) / http.requests) * 1e6
   await house.digested()
   const alone = await withoutTheApp(house, () => peer.run(operation, seconds))
   await house.digested()
   const together = operation.writes ? (await peer.run(operation, seconds)).perSecond : null
-  return { http, peer: alone.perSecond, peerWithFanOut: together }
+  return { http, cpu, peer: alone.perSecond, peerWithFanOut: together }
 }
 
 /** Its timers and its subscriptions would take time from the peer. Windows knows no such stop. */
@@ -81,6 +86,7 @@ function outcomeOf(operation: Operation, all: readonly Round[]): Outcome {
   return {
     operation,
     http,
+    cpu: median(all.map(({ cpu }) => cpu)),
     peer: median(all.map(({ peer }) => peer)),
     ratio: median(all.map(({ http, peer }) => http.perSecond / peer)),
     peerWithFanOut: beside.length === 0 ? null : median(beside.map(({ peer }) => peer)),
@@ -92,5 +98,5 @@ function outcomeOf(operation: Operation, all: readonly Round[]): Outcome {
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-const line = ({ http, peer, peerWithFanOut }: Round): string =>
-  `${http.perSecond.toFixed(0)}/s, peer ${peer.toFixed(0)}/s${peerWithFanOut === null ? '' : `, beside the fan-out ${peerWithFanOut.toFixed(0)}/s`}`
+const line = ({ http, cpu, peer, peerWithFanOut }: Round): string =>
+  `${http.perSecond.toFixed(0)}/s at ${cpu.toFixed(0)} µs of Node, peer ${peer.toFixed(0)}/s${peerWithFanOut === null ? '' : `, beside the fan-out ${peerWithFanOut.toFixed(0)}/s`}`

@@ -162,11 +162,12 @@ interface SignIn {
   readonly user: { readonly id: string }
 }
 
-/** The memory of a process in MiB, as the operating system counts it; from its own metrics, which work everywhere. */
-export async function memoryOf(app: Running): Promise<number> {
+/** Memory in MiB and processor time in seconds of an app so far; from its own metrics, which work everywhere. */
+export async function usageOf(app: Running): Promise<{ memory: number; cpu: number }> {
   const response = await fetch(`http://127.0.0.1:${app.port}/metrics`)
-  const bytes = /^process_resident_memory_bytes (\S+)/m.exec(await response.text())?.[1]
-  return Number(bytes) / 2 ** 20
+  const metrics = await response.text()
+  const read = (name: string) => Number(new RegExp(`^${name} (\\S+)`, 'm').exec(metrics)?.[1])
+  return { memory: read('process_resident_memory_bytes') / 2 ** 20, cpu: read('process_cpu_seconds_total') }
 }
 
 async function isReady(port: number): Promise<boolean> {

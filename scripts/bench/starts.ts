@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { call } from './load.ts'
 import { median } from './rounds.ts'
-import { memoryOf, register, startApp } from './setup.ts'
+import { register, startApp, usageOf } from './setup.ts'
 
 /** How long starts take, in seconds, and what the app weighs when nobody uses it, in MiB. */
 export interface Starts {
@@ -39,7 +39,7 @@ export async function measureStarts(): Promise<Starts> {
     }
     const idle = await start()
     await sleep(idleSeconds * 1_000)
-    const idleMemory = await memoryOf(idle)
+    const { memory: idleMemory } = await usageOf(idle)
     await idle.stop()
     return {
       firstReady: first.startedIn / 1_000,

@@ -7,6 +7,7 @@ import {
   date,
   email,
   flag,
+  instantSchema,
   integer,
   json,
   list,
@@ -25,7 +26,7 @@ const consents = {
   sms: z.boolean(),
   whatsapp: z.boolean(),
   phone: z.boolean(),
-  givenAt: z.iso.datetime({ offset: true }),
+  givenAt: instantSchema,
   source: textSchema(255),
 }
 
@@ -36,7 +37,13 @@ export const contact = defineEntity({
   fields: {
     firstName: text({ sort: true, searched: 'A' }),
     lastName: text({ sort: true, searched: 'A' }),
-    name: text({ readOnly: true, sort: true, default: '', describe: 'First and last name, else the email address' }),
+    name: text({
+      max: 511,
+      readOnly: true,
+      sort: true,
+      default: '',
+      describe: 'First and last name, else the email address',
+    }),
     lastContactedAt: time({ readOnly: true, sort: true }),
     email: email({ sort: true, searched: 'B' }),
     emails: list('email', { searched: 'C' }),

@@ -14,9 +14,11 @@ import {
   time,
 } from '../../kernel/entity/fields.ts'
 
+const line = (max: number) => textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty' })
+
 const checklistItem = z.strictObject({
-  id: z.string().trim().min(1).max(64).optional(),
-  text: textSchema(500).refine((value) => value.length > 0, { message: 'must not be empty' }),
+  id: line(64).optional(),
+  text: line(500),
   done: z.boolean().default(false),
 })
 

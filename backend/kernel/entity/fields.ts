@@ -208,10 +208,16 @@ export const date = (options: Options<string> = {}): Field<string> => ({
   ...options,
 })
 
+/** An instant as a request sends it, at any offset; becomes UTC with milliseconds, finer digits dropped. */
+export const instantSchema = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 time' })
+  .refine(inRange, { message: 'must be a time between the years 1 and 9999' })
+  .overwrite((value) => (inRange(value) ? new Date(value).toISOString() : value))
+
 /** An instant: RFC 3339, kept to the millisecond, answered in UTC. */
 export const time = (options: Options<string> = {}): Field<string> => ({
   kind: 'time',
-  schema: z.iso.datetime({ offset: true }).refine(inRange, { message: 'must be a time between the years 1 and 9999' }),
+  schema: instantSchema,
   type: 'timestamptz',
   print: (column) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   filter: ranged,
@@ -374,9 +380,12 @@ function hasFourDecimals(value: number): boolean {
 }
 
 function inRange(value: string): boolean {
-  const instant = new Date(value).getTime()
-  return Number.isFinite(instant) && !value.startsWith('0000')
+  const instant = Date.parse(value)
+  return instant >= firstInstant && instant <= lastInstant
 }
+
+const firstInstant = Date.parse('0001-01-01T00:00:00Z')
+const lastInstant = Date.parse('9999-12-31T23:59:59.999Z')
 
 const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
 

@@ -40,6 +40,8 @@ export function createPrincipals(db: Database, tokens: Tokens, cacheIsRight: () 
     authenticate: async (token, caller) => {
       const claims = tokens.readAccess(token)
       const principal = await principalOf(claims.tid, claims.sid, claims.sub)
+      // The cache knows sessions: whose token it was that loaded one says nothing of this token.
+      if (principal.userId !== claims.sub) throw unauthenticated()
       const ctx: Ctx = {
         tenantId: claims.tid,
         actor: { id: principal.userId, type: 'user', name: principal.name },

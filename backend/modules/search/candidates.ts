@@ -70,10 +70,11 @@ interface Group {
 }
 
 const mostNear = 10
+const mostDoubtful = 10
 
 /** A word that the tenant uses is taken as right while the whole finds anything. */
 async function loosened(tx: Tx, words: readonly string[], somethingFound: boolean): Promise<Group[]> {
-  const doubtful = words.filter((word) => editsIn(word) > 0)
+  const doubtful = words.filter((word) => editsIn(word) > 0).slice(0, mostDoubtful)
   if (doubtful.length === 0) return []
   const rows = await selectNearWords(tx, doubtful, doubtful.map(editsIn))
   return words.map((word) => {

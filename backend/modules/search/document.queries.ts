@@ -8,7 +8,7 @@ import type { Document } from './document.ts'
 export async function writeDocuments(tx: WorkerTx, documents: readonly Document[], again = false): Promise<void> {
   if (documents.length === 0) return
   await lockTenants(tx, documents)
-  await tx.query(written(documents, again))
+  for (const some of inPieces(documents)) await tx.query(written(some, again))
 }
 
 /** Takes documents out as if they had never been. */
@@ -19,6 +19,23 @@ export async function dropDocuments(tx: WorkerTx, keys: readonly DocumentKey[]):
 }
 
 export type DocumentKey = Pick<Document, 'tenant_id' | 'type' | 'record_id'>
+
+/** As many documents a statement as fit well into a parameter: one can be a megabyte, and a batch has 500. */
+function inPieces(documents: readonly Document[]): Document[][] {
+  const pieces: Document[][] = [[]]
+  let size = 0
+  for (const document of documents) {
+    size += document.tsv.length
+    if (size > mostCharacters) {
+      pieces.push([])
+      size = document.tsv.length
+    }
+    pieces.at(-1)?.push(document)
+  }
+  return pieces.filter((piece) => piece.length > 0)
+}
+
+const mostCharacters = 4_000_000
 
 /**
  * Both lanes and the calls of admins write here. Counting words under one lock a tenant, taken in one order, keeps the

@@ -7,7 +7,10 @@ export type Highlighter = (text: string) => string | null
 export function createHighlighter(typed: readonly string[], meant: readonly string[]): Highlighter {
   const exact = new Set(meant)
   const matches = (form: string) => exact.has(form) || typed.some((word) => form.startsWith(word))
+  const needles = [...typed, ...meant]
   return (text) => {
+    // Most texts of a page hold none of the words, and taking them apart costs more than all else.
+    if (simple.test(text) && !needles.some((needle) => text.toLowerCase().includes(needle))) return null
     const spans = joined(wordsOf(text).filter(({ forms }) => forms.some(matches)))
     const [first] = spans
     if (!first) return null
@@ -22,6 +25,9 @@ export function createHighlighter(typed: readonly string[], meant: readonly stri
     return `${html}${escaped(text.slice(at, to))}${to < text.length ? '…' : ''}`
   }
 }
+
+/** Text that is its own plain form but for capitals. */
+const simple = /^[\s!-&(-~]*$/
 
 interface Span {
   readonly start: number

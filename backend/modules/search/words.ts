@@ -36,10 +36,9 @@ const token = new RegExp(`([${unspaced}][${unspaced}\\p{M}]*)|${spaced}(?:['’]
 
 /** `O'Brien` is found as `obrien`, as `brien` and as `o`. */
 function formsOf(whole: string): Word['forms'] | null {
-  const parts = whole.split(/['’]/)
-  const usual = plain(parts.join(''))
-  if (usual === '') return null
-  return parts.length === 1 ? [usual] : [usual, ...parts.map(plain).filter((part) => part !== '')]
+  const parts = /['’]/.test(whole) ? whole.split(/['’]/) : []
+  const usual = plain(parts.length === 0 ? whole : parts.join(''))
+  return usual === '' ? null : [usual, ...parts.map(plain).filter((part) => part !== '')]
 }
 
 /** Nothing says where a word ends in these scripts, so each two neighbours are one; the last also stands alone. */
@@ -69,9 +68,11 @@ function pairsOf(run: string, offset: number): Word[] {
 const longest = 64
 
 function plain(part: string): string {
-  if (/^[a-z0-9]*$/.test(part)) return part.slice(0, longest)
-  const bare = part
+  const small = part.toLowerCase()
+  if (/^[a-z0-9]*$/.test(small)) return small.slice(0, longest)
+  const bare = small
     .normalize('NFKD')
+    // Once more: some capitals are only seen when they are taken apart.
     .toLowerCase()
     .replace(/[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]|[^\p{L}\p{N}\p{M}]/gu, '')
     .replace(/[ßæœøđðþłħıŋŧʼς]/g, (letter) => withoutStroke[letter] ?? '')

@@ -60,6 +60,7 @@ export async function updateUser(
   const before = await lockUser(tx, id)
   if (before) {
     if (values.role !== undefined && values.role !== before.role) refuseRole(tx, values.role, before.role)
+    if (values.active !== undefined && values.active !== before.active) refuseRole(tx, before.role)
     const leaves = (values.role !== undefined && values.role !== 'owner') || values.active === false
     if (before.role === 'owner' && before.active && leaves) await refuseLastOwner(tx, id)
     if (values.active === false && id === tx.ctx.actor.id) throw rule('OWN_ACCOUNT', 'You cannot deactivate yourself')

@@ -120,7 +120,10 @@ async function ensureLogin(
   await ensureRole(client, role, user === role ? `login${secret}` : 'nologin')
   await ensureConnect(client, role)
   // An operator's own login for the application gets the rights by being a member; its password is not ours.
-  if (user !== role) await ensureMember(client, role, user)
+  if (user !== role) {
+    await refuseOwner(client, user, variable)
+    await ensureMember(client, role, user)
+  }
   if (await signsIn(url, limits)) return
   if (user === role) await allow(client, `alter role ${name(role)} login${secret}`, role)
   if (user === role && (await signsIn(url, limits))) return
@@ -164,6 +167,19 @@ async function ensureConnect(client: pg.Client, role: string): Promise<void> {
   const [found] = rows
   if (found === undefined || found.allowed) return
   await allow(client, `grant connect on database ${name(found.database)} to ${name(role)}`, role)
+}
+
+/** Before anything is given to it: with our limits as its defaults the owner could not work any more. */
+async function refuseOwner(client: pg.Client, user: string, variable: string): Promise<void> {
+  const { rows } = await client.query<{ unsafe: boolean }>(
+    'select rolsuper or rolbypassrls or rolname = current_user as unsafe from pg_roles where rolname = $1',
+    [user],
+  )
+  if (rows[0]?.unsafe !== true) return
+  throw new Error(
+    `The database role ${user} in ${variable} is the owner, a superuser or bypasses row-level security, so tenants would ` +
+      `not be kept apart: leave ${variable} unset, or name a plain role in it`,
+  )
 }
 
 async function ensureMember(client: pg.Client, role: string, user: string): Promise<void> {

@@ -46,6 +46,8 @@ const table: Readonly<Record<string, (error: DatabaseError) => Problem>> = {
   // untranslatable_character, character_not_in_repertoire
   '22P05': () => invalidMember('', 'must not contain a NUL character'),
   '22021': () => invalidMember('', 'must be well-formed Unicode'),
+  // statement_too_complex: a JSON value nested beyond the server's stack
+  '54001': () => invalidMember('', 'must not be nested so deeply'),
   // raised by our own triggers: a member's value, and a rule of the business (its code in `column`)
   CF400: (error) => invalidMember(error.column ?? '', error.message),
   CF422: (error) => rule(error.column ?? 'RULE', error.message),

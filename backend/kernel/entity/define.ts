@@ -101,7 +101,7 @@ function requestSchema(
   for (const [name, field] of Object.entries(all)) {
     if (field.readOnly || (field.fixed && mode !== 'create')) {
       // May be sent back: the statement compares it with what the record holds.
-      if (mode !== 'create') shape[name] = z.unknown().optional()
+      if (mode !== 'create') shape[name] = sentBack.optional()
       continue
     }
     const schema = (mode === 'patch' && field.merge) || field.schema
@@ -115,6 +115,17 @@ function requestSchema(
     message: `one of ${oneOf.join(', ')} is required`,
     path: [oneOf[0] ?? ''],
   })
+}
+
+/** What Postgres could not even compare with the record is not what the record holds. */
+const sentBack = z.unknown().refine(isComparable, { message: 'is read-only and differs from what it is' })
+
+function isComparable(value: unknown): boolean {
+  try {
+    return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(JSON.stringify(value))
+  } catch {
+    return false
+  }
 }
 
 function recordSchema(definition: EntityDefinition, all: Readonly<Record<string, Field>>): z.ZodType {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Database } from '../db/database.ts'
-import { invalidMember, notFound } from '../errors.ts'
+import { invalidMember, notFound, stale } from '../errors.ts'
 import { parsePart } from '../http/body.ts'
 import { readIfMatch } from '../http/etag.ts'
 import { readKey, replayed } from '../http/idempotency.ts'
@@ -195,7 +195,7 @@ export function entityRoutes(
         responses: { 200: record, 201: { ...record, headers: ['ETag', 'Location'] } },
         problems: [409, 412, 422],
         handle: (ctx, { params, body, header }) =>
-          upsert(db, repository, ctx, params.externalId, body, readIfMatch(header('If-Match'))),
+          upsert(db, repository, ctx, params.externalId, body, header('If-Match')),
       }),
     ],
   }
@@ -226,7 +226,7 @@ async function upsert(
   ctx: Ctx,
   externalId: string,
   body: Record<string, unknown>,
-  expected: readonly number[] | null,
+  ifMatch: string | undefined,
 ): Promise<Answer> {
   const { entity } = repository
   const tx = db.tenant(ctx)
@@ -234,9 +234,12 @@ async function upsert(
   if (body.externalId !== undefined && body.externalId !== values.externalId) {
     throw invalidMember('externalId', 'must be the key of the path, or be left out')
   }
+  const expected = readIfMatch(ifMatch)
   for (let attempt = 1; ; attempt++) {
     const id = await repository.findByExternalId(tx, values.externalId)
     if (id !== null) return recordAnswer(await repository.update(tx, id, values, { expected }))
+    // Even `*` asks for a record that is there (RFC 9110 section 13.1.1).
+    if (ifMatch !== undefined) throw stale()
     try {
       return createdAnswer(
         entity,

@@ -109,7 +109,11 @@ function setsOf(entity: Entity, shape: ChangeShape, bind: Binder): Record<string
     const field = entity.all[name]
     if (!field) continue
     const column = columnOf(name, field)
-    const value = bind(name, field.type)
+    const sent = bind(name, field.type)
+    // What is shown may come from elsewhere (a deal's probability from its stage): sent back as shown, it stays there.
+    const value = field.expression
+      ? `case when ${sent} is not distinct from ${field.expression} then o.${column} else ${sent} end`
+      : sent
     sets[column] = shape.merged.includes(name)
       ? `nullif(jsonb_strip_nulls(coalesce(o.${column}, '{}') || ${value}), ${field.default === undefined ? `'{}'::jsonb` : 'null::jsonb'})`
       : value

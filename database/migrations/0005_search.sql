@@ -165,7 +165,7 @@ begin
       and w.middle = any (array(select substr(wanted, n / 2 + shift, 3) from generate_series(-2, 2) shift))
       and levenshtein_less_equal(w.word, wanted, 2 * edits) <= 2 * edits
   ) w
-  order by levenshtein(w.word, wanted), w.documents desc, w.word limit 100;
+  order by levenshtein(w.word, wanted), w.documents desc, w.word limit 300;
 end $$;
 
 -- Both are offered before they are handed over: afterwards their maker may not speak for them.

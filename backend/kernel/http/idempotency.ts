@@ -3,6 +3,7 @@ import sql from 'sql-template-tag'
 import type { Ctx } from '../context.ts'
 import type { Database, Tx } from '../db/database.ts'
 import { conflict, invalidMember, Problem, rule } from '../errors.ts'
+import { asProblem } from './problem.ts'
 import { type Answer, JsonText } from './route.ts'
 
 /** An `Idempotency-Key` with its scope: tenant and actor come from the context. */
@@ -40,8 +41,10 @@ export async function once(db: Database, ctx: Ctx, key: Key, work: (ctx: Ctx) =>
       return answer
     })
   } catch (error) {
-    if (error instanceof Problem && error.status === 422 && error.code !== 'IDEMPOTENCY_KEY_REUSED') {
-      await keep(db.tenant(ctx), key, { status: 422, body: { problem: { code: error.code, detail: error.message } } })
+    const problem = asProblem(error)
+    if (problem?.status === 422 && problem.code !== 'IDEMPOTENCY_KEY_REUSED') {
+      const { code, message: detail, errors, extra } = problem
+      await keep(db.tenant(ctx), key, { status: 422, body: { problem: { code, detail, errors, extra } } })
     }
     throw error
   }
@@ -59,7 +62,8 @@ export function replayed(kept: {
 }): Answer {
   if (kept.status === 422) {
     const { problem } = JSON.parse(kept.body ?? '{}')
-    throw new Problem(422, problem.code, problem.detail, { headers: { 'Idempotent-Replayed': 'true' } })
+    const { code, detail, errors, extra } = problem
+    throw new Problem(422, code, detail, { errors, extra, headers: { 'Idempotent-Replayed': 'true' } })
   }
   return {
     status: kept.status,

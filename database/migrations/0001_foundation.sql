@@ -89,7 +89,7 @@ create table teams (
   primary key (tenant_id, id)
 );
 create unique index teams_name on teams (tenant_id, name) where deleted_at is null;
-create unique index teams_external_id on teams (tenant_id, external_id) where deleted_at is null;
+create unique index teams_external_id on teams (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index teams_created_at on teams (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index teams_updated_at on teams (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 call protect('teams', 'select, insert, update', 'select, delete');
@@ -120,7 +120,7 @@ create table users (
 alter table teams add foreign key (tenant_id, manager_id) references users on delete set null (manager_id);
 create unique index users_account on users (tenant_id, account_id) where deleted_at is null;
 create index users_of_account on users (account_id);
-create unique index users_external_id on users (tenant_id, external_id) where deleted_at is null;
+create unique index users_external_id on users (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index users_created_at on users (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index users_updated_at on users (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index users_name on users (tenant_id, name, id) where deleted_at is null and archived_at is null;

@@ -65,7 +65,7 @@ create table companies (
   foreign key (tenant_id, owner_id) references users on delete set null (owner_id),
   foreign key (tenant_id, parent_id) references companies on delete set null (parent_id)
 );
-create unique index companies_external_id on companies (tenant_id, external_id) where deleted_at is null;
+create unique index companies_external_id on companies (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index companies_archived on companies (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
 create index companies_deleted on companies (deleted_at) where deleted_at is not null;
 create index companies_created_at_sort on companies (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
@@ -120,7 +120,7 @@ create table contacts (
   foreign key (tenant_id, owner_id) references users on delete set null (owner_id),
   foreign key (tenant_id, company_id) references companies on delete set null (company_id)
 );
-create unique index contacts_external_id on contacts (tenant_id, external_id) where deleted_at is null;
+create unique index contacts_external_id on contacts (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index contacts_archived on contacts (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
 create index contacts_deleted on contacts (deleted_at) where deleted_at is not null;
 create index contacts_created_at_sort on contacts (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
@@ -180,7 +180,7 @@ create table deals (
   foreign key (tenant_id, pipeline_id) references pipelines,
   foreign key (tenant_id, stage_id) references stages
 );
-create unique index deals_external_id on deals (tenant_id, external_id) where deleted_at is null;
+create unique index deals_external_id on deals (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index deals_archived on deals (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
 create index deals_deleted on deals (deleted_at) where deleted_at is not null;
 create index deals_created_at_sort on deals (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
@@ -271,7 +271,7 @@ create table tasks (
   primary key (tenant_id, id),
   foreign key (tenant_id, parent_id) references tasks on delete set null (parent_id)
 );
-create unique index tasks_external_id on tasks (tenant_id, external_id) where deleted_at is null;
+create unique index tasks_external_id on tasks (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index tasks_archived on tasks (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
 create index tasks_deleted on tasks (deleted_at) where deleted_at is not null;
 create index tasks_created_at_sort on tasks (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
@@ -316,7 +316,7 @@ create table notes (
   archived_at timestamptz(3),
   primary key (tenant_id, id)
 );
-create unique index notes_external_id on notes (tenant_id, external_id) where deleted_at is null;
+create unique index notes_external_id on notes (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index notes_archived on notes (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
 create index notes_deleted on notes (deleted_at) where deleted_at is not null;
 create index notes_created_at_sort on notes (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
@@ -367,7 +367,7 @@ create table tags (
   primary key (tenant_id, id)
 );
 create unique index tags_name on tags (tenant_id, name) where deleted_at is null;
-create unique index tags_external_id on tags (tenant_id, external_id) where deleted_at is null;
+create unique index tags_external_id on tags (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index tags_created_at_sort on tags (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index tags_updated_at_sort on tags (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index tags_name_sort on tags (tenant_id, name, id) where deleted_at is null and archived_at is null;
@@ -396,7 +396,7 @@ create table custom_fields (
   primary key (tenant_id, id)
 );
 create unique index custom_fields_key on custom_fields (tenant_id, resource, key) where deleted_at is null;
-create unique index custom_fields_external_id on custom_fields (tenant_id, external_id) where deleted_at is null;
+create unique index custom_fields_external_id on custom_fields (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index custom_fields_created_at_sort on custom_fields (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index custom_fields_updated_at_sort on custom_fields (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index custom_fields_resource on custom_fields (tenant_id, resource, created_at, id) where deleted_at is null and archived_at is null;

@@ -2,14 +2,20 @@ import { conflict, duplicate, invalidMember, type Problem, rule, unavailable } f
 
 /** What an error of the database means to a caller; undefined when it is a defect of ours. */
 export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Error && saidByDriver.test(error.message)) return notNow()
   if (!isDatabaseError(error)) return undefined
   const code = error.code
   const known = table[code]
   if (known) return known(error)
-  if (/^(08|53|57P|58)/.test(code) || connectionLost.has(code))
-    return unavailable('The database does not answer now; try again')
+  if (/^(08(?!P01)|53|57P|58)/.test(code) || connectionLost.has(code)) return notNow()
   return undefined
 }
+
+const notNow = (): Problem => unavailable('The database does not answer now; try again')
+
+/** When a connection breaks under a query, or the pool has none to give, `pg` throws an error without a code. */
+const saidByDriver =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client (has encountered|was closed)|Cannot use a pool)/
 
 /** Whether a statement that is a transaction of its own may simply be sent again. */
 export const mayRepeat = (error: unknown): boolean =>

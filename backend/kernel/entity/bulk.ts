@@ -7,7 +7,8 @@ import { asProblem } from '../http/problem.ts'
 import { type Route, route } from '../http/route.ts'
 import { named } from './define.ts'
 import { idSchema } from './fields.ts'
-import type { Repository, Stored } from './repository.ts'
+import type { Repository, Stored, Values } from './repository.ts'
+import { unresolved } from './write-values.ts'
 
 const operationSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('create'), data: z.record(z.string(), z.unknown()) }),
@@ -63,25 +64,25 @@ export function bulkRoute(deps: { db: Database; repository: Repository }): Route
     handle: async (caller, { body }) => {
       const ctx: Ctx = { ...caller, lane: 'bulk' }
       const results = body.atomic
-        ? await db.transaction(ctx, (tx) => allOrNothing(tx, repository, body.operations))
+        ? await db.transaction(ctx, (tx) => allOrNothing(db, tx, repository, body.operations))
         : await oneByOne(db, ctx, repository, body.operations)
       return { status: 200, body: { results } }
     },
   })
 }
 
-async function allOrNothing(tx: Tx, repository: Repository, operations: readonly unknown[]): Promise<Result[]> {
+/** The first failure is the answer, with its index. */
+async function allOrNothing(
+  db: Database,
+  tx: Tx,
+  repository: Repository,
+  operations: readonly unknown[],
+): Promise<Result[]> {
   const results: Result[] = []
-  for (const [index, operation] of operations.entries()) {
-    try {
-      results.push(await perform(tx, repository, operation))
-    } catch (error) {
-      const problem = asProblem(error)
-      if (!problem) throw error
-      throw new Problem(problem.status, problem.code, problem.message, {
-        extra: { index },
-        ...(problem.errors ? { errors: problem.errors } : {}),
-      })
+  for (let start = 0; start < operations.length; start += commitEvery) {
+    for (const result of await part(db, tx, repository, operations.slice(start, start + commitEvery))) {
+      if (result.error) throw withIndex(result.error, results.length)
+      results.push(result)
     }
   }
   return results
@@ -94,30 +95,86 @@ async function oneByOne(
   repository: Repository,
   operations: readonly unknown[],
 ): Promise<Result[]> {
-  const results: Result[] = []
+  const results: Outcome[] = []
   for (let start = 0; start < operations.length; start += commitEvery) {
-    const part = operations.slice(start, start + commitEvery)
-    results.push(
-      ...(await db.transaction(ctx, async (tx) => {
-        const done: Result[] = []
-        for (const operation of part) done.push(await alone(db, tx, repository, operation))
-        return done
-      })),
-    )
+    const next = operations.slice(start, start + commitEvery)
+    results.push(...(await db.transaction(ctx, (tx) => part(db, tx, repository, next))))
   }
-  return results
+  return results.map(({ error, ...result }) => (error ? failed(error) : result))
 }
 
-async function alone(db: Database, tx: Tx, repository: Repository, operation: unknown): Promise<Result> {
+interface Outcome extends Result {
+  readonly error?: Problem
+}
+
+/** Neighbouring creates go in one statement; where that fails, and for everything else, each operation is by itself. */
+async function part(db: Database, tx: Tx, repository: Repository, operations: readonly unknown[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (let start = 0; start < operations.length; ) {
+    const run = createsFrom(repository, operations, start)
+    const made = run.length > 1 ? await together(db, tx, repository, run) : null
+    if (made) outcomes.push(...made)
+    else
+      for (const operation of operations.slice(start, start + Math.max(run.length, 1)))
+        outcomes.push(await alone(db, tx, repository, operation))
+    start += Math.max(run.length, 1)
+  }
+  return outcomes
+}
+
+/** The values of the creates that stand next to each other from a place on, as far as they are well-formed. */
+function createsFrom(repository: Repository, operations: readonly unknown[], start: number): Values[] {
+  const run: Values[] = []
+  for (const sent of operations.slice(start)) {
+    const operation = operationSchema.safeParse(sent)
+    if (!operation.success || operation.data.op !== 'create') break
+    const values = repository.entity.createSchema.safeParse(operation.data.data)
+    if (!values.success) break
+    run.push(values.data)
+  }
+  return run
+}
+
+/** Null when it failed as a whole: then each must be tried by itself to find which. */
+async function together(
+  db: Database,
+  tx: Tx,
+  repository: Repository,
+  run: readonly Values[],
+): Promise<Outcome[] | null> {
+  try {
+    const made = await db.transaction(tx.ctx, (nested) =>
+      repository.createMany(
+        nested,
+        run.map((values) => ({ values })),
+      ),
+    )
+    return made.map((one) =>
+      'missing' in one ? { status: 400, error: unresolved(one.missing) } : { status: 201, ...shown(one) },
+    )
+  } catch (error) {
+    const problem = asProblem(error)
+    if (!problem || problem.status >= 500) throw error
+    return null
+  }
+}
+
+async function alone(db: Database, tx: Tx, repository: Repository, operation: unknown): Promise<Outcome> {
   try {
     return await db.transaction(tx.ctx, (nested) => perform(nested, repository, operation))
   } catch (error) {
     const problem = asProblem(error)
     if (!problem || problem.status >= 500) throw error
-    const { status, code, message: detail, errors } = problem
-    return { status, problem: { status, code, detail, ...(errors ? { errors } : {}) } }
+    return { status: problem.status, error: problem }
   }
 }
+
+function failed({ status, code, message: detail, errors }: Problem): Result {
+  return { status, problem: { status, code, detail, ...(errors ? { errors } : {}) } }
+}
+
+const withIndex = ({ status, code, message, errors }: Problem, index: number): Problem =>
+  new Problem(status, code, message, { extra: { index }, ...(errors ? { errors } : {}) })
 
 async function perform(tx: Tx, repository: Repository, sent: unknown): Promise<Result> {
   const operation = parsePart(operationSchema, sent) as Operation

@@ -1,16 +1,18 @@
-import type { Tx } from '../db/database.ts'
+import type { Row, Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
 import { conflict, forbidden, rule } from '../errors.ts'
 import type { Key } from '../http/idempotency.ts'
+import { newId } from '../ids.ts'
 import type { CustomWrite } from './custom.ts'
 import { type Entity, isNeverNull } from './define.ts'
 import type { Registry } from './registry.ts'
 import type { Replayed, Stored } from './stored.ts'
-import { createSql } from './write-plan.ts'
+import { type CreateShape, createManySql, createSql } from './write-plan.ts'
 import {
   constraintOf,
   keyParameters,
   refuseMissing,
+  signed,
   translated,
   type Values,
   withoutNulls,
@@ -18,28 +20,46 @@ import {
   writeParameters,
 } from './write-values.ts'
 
-/** A create: with a key, the answer that was kept under it may come instead. */
-export type Insert = (
-  tx: Tx,
-  record: { id: string; values: Values; custom: CustomWrite | null; data: Values },
-  key: Key | null,
-) => Promise<Stored | Replayed>
+/** A record to be made, checked. */
+export interface NewRecord {
+  readonly id: string
+  readonly values: Values
+  readonly custom: CustomWrite | null
+  readonly data: Values
+}
 
-/** Creates records of a noun, each in one statement and one round trip. */
+/** What became of one of many: the record, or the members whose references do not resolve. */
+export type Made = Stored | { readonly missing: readonly string[] }
+
+export interface Insert {
+  /** One record; with a key, the answer that was kept under it may come instead. */
+  one(tx: Tx, record: NewRecord, key: Key | null): Promise<Stored | Replayed>
+  /**
+   * Many records in one statement for each shape: what fails by its references is told and the others are made; what
+   * fails in the database (a value that is taken) fails all.
+   */
+  many(tx: Tx, records: readonly NewRecord[]): Promise<Made[]>
+}
+
+/** Creates records of a noun, each statement one round trip. */
 export function createInsert(entity: Entity, registry: Registry): Insert {
   const plans = planCache()
   const writable = writableOf(entity)
 
-  return async (tx, { id, values: sent, custom, data }, key) => {
-    if (tx.ctx.rights.scope(entity.type, 'create') === 'none')
-      throw forbidden(`Your role may not create a ${entity.type}`)
-    const values = custom ? { ...sent, customFields: withoutNulls(custom.values) } : sent
+  const shapeOf = (record: NewRecord, withKey: boolean): { shape: CreateShape; values: Values; name: string } => {
+    const { custom } = record
+    const values = custom ? { ...record.values, customFields: withoutNulls(custom.values) } : record.values
     const isSet = (name: string): boolean =>
       values[name] !== undefined && !(values[name] === null && isNeverNull(entity.all[name]))
-    const names = writable.filter(isSet)
-    const shape = `${key ? 'key ' : ''}${custom?.userIds.length ? 'users ' : ''}${names.join(' ')}`
-    const options = { withKey: key !== null, withUsers: (custom?.userIds.length ?? 0) > 0 }
-    const made = plans(shape, (bind) => createSql(entity, names, registry, options, bind))
+    const shape = { names: writable.filter(isSet), withKey, withUsers: (custom?.userIds.length ?? 0) > 0 }
+    return { shape, values, name: JSON.stringify(shape) }
+  }
+
+  const one: Insert['one'] = async (tx, record, key) => {
+    refuseCreate(tx, entity)
+    const { id, custom, data } = record
+    const { shape, values, name } = shapeOf(record, key !== null)
+    const made = plans(name, (bind) => createSql(entity, shape, registry, bind))
     const parameters = {
       ...writeParameters(tx, entity, values, custom, data),
       ...(key ? keyParameters(tx, key, `/api/v1/${entity.path}/${id}`) : {}),
@@ -55,9 +75,7 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
         }
         if (row.free === false) throw conflict('A request with this Idempotency-Key is still in flight')
         refuseMissing(row.missing)
-        const { version, event: name } = row
-        tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId: id, version })
-        return { id, version, json: row.doc }
+        return stored(tx, entity, id, row)
       } catch (error) {
         // The first request under the key committed after this statement's snapshot: now its answer can be given.
         if (attempt === 1 && key && constraintOf(error) === 'idempotency_keys_pkey') continue
@@ -65,4 +83,58 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
       }
     }
   }
+
+  const many: Insert['many'] = async (tx, records) => {
+    refuseCreate(tx, entity)
+    const groups = Map.groupBy(records, (record) => shapeOf(record, false).name)
+    const made = new Map<string, Made>()
+    for (const [name, group] of groups) {
+      const [first] = group
+      if (!first) continue
+      const { shape } = shapeOf(first, false)
+      const statement = plans(`many ${name}`, (bind) => createManySql(entity, shape, registry, bind))
+      const rows = group.map((record) => rowOf(record, shapeOf(record, false).values))
+      const parameters = { ...signed(tx, first.data), rows: JSON.stringify(rows) }
+      const found = await tx.query(fill(statement, parameters)).catch((error: unknown) => {
+        throw translated(error)
+      })
+      for (const row of found) {
+        made.set(row.id, row.missing.length > 0 ? { missing: row.missing } : stored(tx, entity, row.id, row))
+      }
+    }
+    return records.map(({ id }) => {
+      const result = made.get(id)
+      if (!result) throw new Error(`the create of many ${entity.path} gave no verdict on one`)
+      return result
+    })
+  }
+
+  return { one, many }
+}
+
+function refuseCreate(tx: Tx, entity: Entity): void {
+  if (tx.ctx.rights.scope(entity.type, 'create') === 'none')
+    throw forbidden(`Your role may not create a ${entity.type}`)
+}
+
+function stored(tx: Tx, entity: Entity, id: string, row: Row): Stored {
+  const { version, event: name } = row
+  tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId: id, version })
+  return { id, version, json: row.doc }
+}
+
+/** A record as one of the rows of a parameter: plain JSON, under the names that the statement reads. */
+function rowOf({ id, custom }: NewRecord, values: Values): Record<string, unknown> {
+  const tags = Array.isArray(values.tags) ? values.tags : []
+  const all: Values = {
+    ...values,
+    id,
+    eventId: newId(),
+    tagNames: tags,
+    tagIds: tags.map(() => newId()),
+    customRows: custom?.rows ?? [],
+    customTouched: custom?.touched ?? [],
+    customUsers: custom?.userIds ?? [],
+  }
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [`p_${name}`, value]))
 }

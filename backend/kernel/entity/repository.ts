@@ -8,7 +8,7 @@ import { createChange } from './change.ts'
 import { type CustomFields, type CustomWrite, checkCustom, rowsOf } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
-import { createInsert } from './insert.ts'
+import { createInsert, type Made, type NewRecord } from './insert.ts'
 import type { Registry } from './registry.ts'
 import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
 import type { Changed, Expected, Replayed, Stored } from './stored.ts'
@@ -22,6 +22,8 @@ export interface Repository {
   /** Throws 404 when it is not there or not for the caller. */
   get(tx: Tx, id: string, members?: readonly string[]): Promise<Stored>
   create(tx: Tx, values: Values, options?: { id?: string; data?: Values }): Promise<Stored>
+  /** Many records in a statement; each is made, or told what its references lack. A value that is taken fails all. */
+  createMany(tx: Tx, records: readonly { id?: string; values: Values }[]): Promise<Made[]>
   /** A create in one round trip whose idempotency key commits with it. */
   createOnce(tx: Tx, values: Values, key: Key): Promise<Stored | Replayed>
   /** Absent leaves, null clears, a value sets. */
@@ -95,13 +97,20 @@ export function createRepository(entity: Entity, registry: Registry, customField
     },
     create: async (tx, values, { id = newId(), data = {} } = {}) => {
       const checked = await custom(tx, objectOf(values.customFields), true)
-      const made = await insert(tx, { id, values, custom: checked, data }, null)
+      const made = await insert.one(tx, { id, values, custom: checked, data }, null)
       if ('replayed' in made) throw new Error('a create without a key cannot be replayed')
       return made
     },
     createOnce: async (tx, values, key) => {
       const checked = await custom(tx, objectOf(values.customFields), true)
-      return insert(tx, { id: newId(), values, custom: checked, data: {} }, key)
+      return insert.one(tx, { id: newId(), values, custom: checked, data: {} }, key)
+    },
+    createMany: async (tx, records) => {
+      const checked: NewRecord[] = []
+      for (const { id = newId(), values } of records) {
+        checked.push({ id, values, custom: await custom(tx, objectOf(values.customFields), true), data: {} })
+      }
+      return insert.many(tx, checked)
     },
     update: (tx, id, values, options = {}) => write(tx, id, values, false, options),
     replace: (tx, id, values, options = {}) => write(tx, id, completed(entity, values), true, options),

@@ -8,45 +8,100 @@ import type { Registry } from './registry.ts'
 import { scopeSql } from './scope.ts'
 import { type SideChange, sideSql } from './sides.ts'
 
+/** What a create is made of. */
+export interface CreateShape {
+  /** Members that are given; the others take their defaults. */
+  readonly names: readonly string[]
+  /** Whether an idempotency key commits with it. */
+  readonly withKey: boolean
+  /** Whether custom fields refer to users, which are to be checked. */
+  readonly withUsers: boolean
+}
+
 /**
  * The one statement of a create: references checked, row, event, side tables and idempotency key; all or nothing.
  * `known` and `gate` answer a repeated or concurrent request under the same key without doing anything.
  */
-export function createSql(
-  entity: Entity,
-  names: readonly string[],
-  registry: Registry,
-  { withKey, withUsers }: { withKey: boolean; withUsers: boolean },
-  bind: Binder,
-): string {
-  const tenant = bind('tenant', 'uuid')
-  const columns: string[] = ['tenant_id', 'id', 'created_at', 'updated_at', 'created_by_id']
-  const values: string[] = [tenant, bind('id', 'uuid'), 'now()', 'now()', bind('actor', 'uuid')]
-  for (const [name, field] of Object.entries(entity.all)) {
-    const value = names.includes(name) ? bind(name, field.type) : absentSql(field, bind)
-    if (field.readOnly || value === null) continue
-    columns.push(columnOf(name, field))
-    values.push(value)
-  }
-  const free = withKey ? ', gate g where g.free and' : ' where'
+export function createSql(entity: Entity, shape: CreateShape, registry: Registry, bind: Binder): string {
+  const { withKey } = shape
   const ctes = [
     ...(withKey ? keyGate(bind) : []),
-    `verdict as materialized (select ${missingSql(entity, names, registry, bind, { withOld: false, withUsers })} as missing)`,
-    `new as (insert into ${entity.table} (${columns.join(', ')})
-       select ${values.join(', ')} from verdict v${free} cardinality(v.missing) = 0 returning *)`,
+    `verdict as materialized (select ${missingOf(entity, shape, registry, bind)} as missing)`,
+    `new as (${insertSql(entity, shape.names, bind, bind)} from verdict v${withKey ? ', gate g where g.free and' : ' where'} v.missing = '{}' returning *)`,
     `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc from new r)`,
-    `event as (${eventSql(entity, `'${entity.type}.created'`, createdChanges, 'after n', bind)})`,
-    ...sideSql(entity, names, 'follow', bind),
+    `event as (${createdSql(entity, bind, bind)})`,
+    ...sideSql(entity, shape.names, 'enter', bind),
     ...(withKey ? [keepKey(bind)] : []),
   ]
   const known = withKey
-    ? `g.free, k.status as known_status, k.body as known_body, k.headers as known_headers, k.same as known_same,`
+    ? 'g.free, k.status as known_status, k.body as known_body, k.headers as known_headers, k.same as known_same,'
     : ''
   const from = withKey ? 'gate g left join known k on true cross join verdict v' : 'verdict v'
   return `with ${ctes.join(',\n')}
     select ${known} v.missing, n.doc::text as doc, n.id, n.version, e.name as event
     from ${from} left join after n on true left join event e on true`
 }
+
+/**
+ * The one statement of many creates of one shape: the same as {@link createSql} with what is of each record read from the
+ * rows of one parameter. A record whose references do not resolve is left out and told; the others are made.
+ */
+export function createManySql(entity: Entity, shape: CreateShape, registry: Registry, bind: Binder): string {
+  const columns = new Map<string, string>()
+  const ofEach =
+    (alias: string): Binder =>
+    (parameter, type) => {
+      if (ofAll.has(parameter)) return bind(parameter, type)
+      columns.set(parameter, type)
+      return `${alias}."p_${parameter}"`
+    }
+  const before = ofEach('i')
+  const after = ofEach('n')
+  const ctes = [
+    `verdict as materialized (select i.*, ${missingOf(entity, shape, registry, before)} as missing from input i)`,
+    `new as (${insertSql(entity, shape.names, before, bind)} from verdict i where i.missing = '{}' returning *)`,
+    `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc, i.* from new r join input i on i."p_id" = r.id)`,
+    `event as (${createdSql(entity, after, bind)})`,
+    ...sideSql(entity, shape.names, 'enter', after),
+  ]
+  const rows = [...columns].map(([parameter, type]) => `"p_${parameter}" ${type}`).join(', ')
+  return `with input as materialized (select * from jsonb_to_recordset(${bind('rows', 'jsonb')}) as i(${rows})),
+    ${ctes.join(',\n')}
+    select v."p_id" as id, v.missing, n.doc::text as doc, n.version, e.name as event
+    from verdict v left join after n on n.id = v."p_id" left join event e on e.record_id = n.id`
+}
+
+/** Parameters that all records of a statement share. */
+const ofAll: ReadonlySet<string> = new Set([
+  'tenant',
+  'actor',
+  'owner',
+  'actorJson',
+  'lane',
+  'requestId',
+  'operationId',
+  'ip',
+  'userAgent',
+  'data',
+])
+
+const missingOf = (entity: Entity, { names, withUsers }: CreateShape, registry: Registry, bind: Binder): string =>
+  missingSql(entity, names, registry, bind, { withOld: false, withUsers })
+
+function insertSql(entity: Entity, names: readonly string[], ofEach: Binder, bind: Binder): string {
+  const columns: string[] = ['tenant_id', 'id', 'created_at', 'updated_at', 'created_by_id']
+  const values: string[] = [bind('tenant', 'uuid'), ofEach('id', 'uuid'), 'now()', 'now()', bind('actor', 'uuid')]
+  for (const [name, field] of Object.entries(entity.all)) {
+    const value = names.includes(name) ? ofEach(name, field.type) : absentSql(field, bind)
+    if (field.readOnly || value === null) continue
+    columns.push(columnOf(name, field))
+    values.push(value)
+  }
+  return `insert into ${entity.table} (${columns.join(', ')}) select ${values.join(', ')}`
+}
+
+const createdSql = (entity: Entity, ofEach: Binder, bind: Binder): string =>
+  eventSql(entity, `'${entity.type}.created'`, createdChanges, 'after n', ofEach('eventId', 'uuid'), bind)
 
 /** What a change is made of. */
 export interface ChangeShape {
@@ -94,7 +149,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${differs || 'false'})
        returning r.*)`,
     `after as materialized (select r.*, ${doc} as doc from new r)`,
-    `event as (${eventSql(entity, nameSql(entity, shape.verb), changedChanges, 'after n, old o', bind)})`,
+    `event as (${eventSql(entity, nameSql(entity, shape.verb), changedChanges, 'after n, old o', bind('eventId', 'uuid'), bind)})`,
     ...sideSql(entity, shape.names, shape.sides, bind),
   ]
   return `with ${ctes.join(',\n')}
@@ -144,12 +199,12 @@ const createdChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m
 const changedChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', o.doc -> m.key, 'newValue', m.value)), '[]')
   from jsonb_each(n.doc) m where m.value is distinct from o.doc -> m.key and m.key not in ('version', 'updatedAt'))`
 
-function eventSql(entity: Entity, name: string, changes: string, from: string, bind: Binder): string {
+function eventSql(entity: Entity, name: string, changes: string, from: string, id: string, bind: Binder): string {
   return `insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data)
-    select ${bind('tenant', 'uuid')}, ${bind('eventId', 'uuid')}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
+    select ${bind('tenant', 'uuid')}, ${id}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
       ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},
       ${changes}, n.doc, ${bind('data', 'jsonb')}
-    from ${from} returning name`
+    from ${from} returning name, record_id`
 }
 
 const keyPredicate = (bind: Binder): string =>

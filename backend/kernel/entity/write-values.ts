@@ -1,5 +1,5 @@
 import type { Tx } from '../db/database.ts'
-import { duplicate, invalid } from '../errors.ts'
+import { duplicate, invalid, type Problem } from '../errors.ts'
 import { laneNumber, signature } from '../events/append.ts'
 import { type Key, lockOf } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
@@ -38,13 +38,16 @@ export function keyParameters(tx: Tx, key: Key, location: string): Record<string
   }
 }
 
-/** 400 that names the members whose references do not resolve. */
+/** Throws what {@link unresolved} says, unless all references resolve. */
 export function refuseMissing(missing: readonly string[]): void {
-  if (missing.length === 0) return
-  throw invalid(
+  if (missing.length > 0) throw unresolved(missing)
+}
+
+/** 400 that names the members whose references do not resolve. */
+export const unresolved = (missing: readonly string[]): Problem =>
+  invalid(
     missing.map((path) => ({ path, message: 'must refer to records that you may read', code: 'invalid_reference' })),
   )
-}
 
 /** The constraint that a statement ran into. */
 export const constraintOf = (error: unknown): string | undefined =>
@@ -63,7 +66,8 @@ export function translated(error: unknown): unknown {
 export const withoutNulls = (values: Values): Values =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
 
-function signed(tx: Tx, data: Values): Record<string, unknown> {
+/** The parameters that say who, when and for whom. */
+export function signed(tx: Tx, data: Values): Record<string, unknown> {
   const { ctx } = tx
   const { actor, requestId, operationId, ip, userAgent } = signature(ctx)
   return {

@@ -1,6 +1,6 @@
 import express, { type RequestHandler } from 'express'
 import type { ZodType } from 'zod'
-import { invalid, type MemberError, Problem } from '../errors.ts'
+import { invalid, invalidMember, type MemberError, Problem } from '../errors.ts'
 
 const limit = 1024 * 1024
 
@@ -19,10 +19,28 @@ export function parseBody(bytes: unknown, contentType: string | undefined): unkn
   } catch {
     throw new Problem(400, 'MALFORMED_JSON', 'The body is not UTF-8')
   }
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     throw new Problem(400, 'MALFORMED_JSON', 'The body is not JSON', { cause: error })
+  }
+  // Only a text that spells it, or has an escape that could, is looked through.
+  if (/__proto__|\\u00/.test(text)) refuseProto(value)
+  return value
+}
+
+/** Schemas of free keys drop `__proto__` without a word; no request has such a member. Without recursion, for depth. */
+function refuseProto(body: unknown): void {
+  const open: { value: unknown; path: string }[] = [{ value: body, path: '' }]
+  for (let next = open.pop(); next; next = open.pop()) {
+    if (typeof next.value !== 'object' || next.value === null) continue
+    for (const [key, value] of Object.entries(next.value)) {
+      // Beyond this depth nothing is a member of ours, and paths would grow with the square of it.
+      const path = next.path.length > 1_000 ? next.path : next.path === '' ? key : `${next.path}.${key}`
+      if (key === '__proto__') throw invalidMember(path, 'is not a member of this request', 'unrecognized_keys')
+      open.push({ value, path })
+    }
   }
 }
 

@@ -12,7 +12,8 @@ import { newId } from '../../kernel/ids.ts'
 import { hashPassword } from '../../kernel/password.ts'
 
 const folder = join(import.meta.dirname, '../../../database/seeds/demo')
-const atOnce = 8
+const atOnce = 2
+const batch = 100
 
 type Cells = Readonly<Record<string, string>>
 
@@ -53,9 +54,13 @@ export async function seedDemo(deps: DemoDeps, password: string): Promise<{ emai
   await seedDefinitions(deps, ctx)
   const stages = await idsBy(tx, sql`select s.name as key, s.id from stages s where s.tenant_id = ${ctx.tenantId}`)
   const deals = await known(tx, 'deals')
-  await inParallel(rows('deals.csv'), async (row) => {
-    if (deals.has(row.externalId ?? '')) return
-    await make('deal', row.externalId ?? '', dealOf(row, stages, companies, users))
+  await inBatches(rows('deals.csv'), async (list) => {
+    const missing = list.filter((row) => !deals.has(row.externalId ?? ''))
+    const records = missing.map((row) => ({ values: dealOf(row, stages, companies, users) }))
+    for (const made of await repository('deal').createMany(tx, records)) {
+      if ('missing' in made) throw new Error(`a demo deal refers to what is not there: ${made.missing}`)
+      created++
+    }
   })
   return { email, created }
 }
@@ -149,6 +154,7 @@ const dealOf = (
   companies: ReadonlyMap<string, string>,
   users: ReadonlyMap<string, string>,
 ): Values => ({
+  externalId: row.externalId,
   name: row.name,
   value: number(row.value),
   currency: row.currency,
@@ -178,11 +184,20 @@ async function idsBy(tx: Tx, query: ReturnType<typeof sql>): Promise<Map<string,
   return new Map((await tx.query(query)).map((row) => [row.key, row.id]))
 }
 
-/** Runs the work of a stream with a bounded number at once; the first failure ends it. */
-async function inParallel<T>(source: AsyncIterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+/** Does the work of a stream in batches, a few at once; the first failure ends it. */
+async function inBatches(source: AsyncIterable<Cells>, work: (items: Cells[]) => Promise<void>): Promise<void> {
   const iterator = source[Symbol.asyncIterator]()
+  const take = async (): Promise<Cells[]> => {
+    const items: Cells[] = []
+    while (items.length < batch) {
+      const next = await iterator.next()
+      if (next.done) break
+      items.push(next.value)
+    }
+    return items
+  }
   const lane = async (): Promise<void> => {
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) await work(next.value)
+    for (let items = await take(); items.length > 0; items = await take()) await work(items)
   }
   await Promise.all(Array.from({ length: atOnce }, lane))
 }

@@ -152,7 +152,7 @@ async function insist(client: Client, method: 'post' | 'patch', path: string, bo
     // 409: the database still works at the attempt of a process that is gone. 503: it cannot be reached now.
     if (answer) expect([409, 503], JSON.stringify(answer.body)).toContain(answer.status)
     figures.repeated++
-    await sleep(30)
+    await sleep(100)
   }
 }
 
@@ -170,7 +170,7 @@ async function attempt(send: () => Promise<Answer>): Promise<Answer | undefined>
 async function killAndStart(round: number): Promise<void> {
   const inStart = round % 3 === 2
   if (!inStart) await app.url
-  await sleep(Math.random() * (inStart ? 1_500 : 900))
+  await sleep(Math.random() * (inStart ? 1_500 : 2_500))
   if (inStart) figures.killedInStart++
   const postmaster = round % 2 === 1 ? await postmasterPid() : undefined
   if (postmaster === undefined) figures.alone++

@@ -22,11 +22,9 @@ export function adminRoutes(db: Database, entities: ReadonlyMap<string, Entity>)
     const missing: string[] = []
     for (let at = 0; at < ids.length; at += atOnce) {
       const some = ids.slice(at, at + atOnce)
-      const records = await readRecords(db.tenant(ctx), entity, some)
-      const gone = some.filter((id) => !records.has(id))
-      const documents = [...records.values()].map((record) =>
-        documentOf(ctx.tenantId, entity, Number(record.version), record),
-      )
+      const records = await readRecords(db.tenant(ctx), entities, entity, some)
+      const gone = some.filter((id) => !records.some((live) => live.id === id))
+      const documents = records.map(({ record }) => documentOf(ctx.tenantId, entity, Number(record.version), record))
       await db.workerTransaction(async (tx) => {
         await writeDocuments(tx, documents, true)
         await dropDocuments(

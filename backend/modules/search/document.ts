@@ -95,31 +95,36 @@ export function holdersOf(entity: Entity, record: Values): string[] {
   return held.length > 0 ? held : idsOf(record.createdById)
 }
 
-type Weighted = readonly [weight: NonNullable<Field['searched']>, text: string]
-
-function searchedTexts(entity: Entity, record: Values): Weighted[] {
-  const texts = searchedFields(entity).flatMap(([name, weight, isNumber]) => {
-    const values = textsOf(record[name])
-    const numbers = isNumber ? values.map((value) => value.replace(/\D/g, '')) : []
-    return [...values, ...numbers].map((text): Weighted => [weight, text])
-  })
-  return [...texts, ...customTexts(record.customFields)]
+/** A member that the search looks into. */
+export interface SearchedField {
+  readonly name: string
+  readonly weight: NonNullable<Field['searched']>
+  readonly isNumber: boolean
 }
 
-type SearchedField = readonly [name: string, weight: Weighted[0], isNumber: boolean]
-
-/** Looked up once a noun: walking all fields for each record was a fifth of making its document. */
-function searchedFields(entity: Entity): readonly SearchedField[] {
+/** The members of a noun that the search looks into; walking all of them for each record was a fifth of its document. */
+export function searchedFields(entity: Entity): readonly SearchedField[] {
   const known = searched.get(entity)
   if (known) return known
   const fields = Object.entries(entity.all).flatMap(([name, { searched: weight, kind }]) =>
-    weight ? [[name, weight, kind.startsWith('phone')] as const] : [],
+    weight ? [{ name, weight, isNumber: kind.startsWith('phone') }] : [],
   )
   searched.set(entity, fields)
   return fields
 }
 
 const searched = new WeakMap<Entity, readonly SearchedField[]>()
+
+type Weighted = readonly [weight: SearchedField['weight'], text: string]
+
+function searchedTexts(entity: Entity, record: Values): Weighted[] {
+  const texts = searchedFields(entity).flatMap(({ name, weight, isNumber }) => {
+    const values = textsOf(record[name])
+    const numbers = isNumber ? values.map((value) => value.replace(/\D/g, '')) : []
+    return [...values, ...numbers].map((text): Weighted => [weight, text])
+  })
+  return [...texts, ...customTexts(record.customFields)]
+}
 
 function customTexts(values: unknown): Weighted[] {
   if (typeof values !== 'object' || values === null) return []

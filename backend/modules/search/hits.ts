@@ -1,5 +1,7 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
+import type { Values } from '../../kernel/entity/repository.ts'
+import { searchedFields } from './document.ts'
 import { createHighlighter, type Highlighter } from './highlight.ts'
 import { type LiveRecord, readRecords } from './records.queries.ts'
 import type { Candidate, Filters } from './search.queries.ts'
@@ -33,98 +35,71 @@ export async function readPage(
   asked: { offset: number; limit: number; filters: Filters; words: readonly string[]; meant: readonly string[] },
 ): Promise<Page> {
   const { limit, filters } = asked
-  const found: { candidate: Candidate; record: LiveRecord }[] = []
+  const highlighter = createHighlighter(asked.words, asked.meant)
+  const hits: Hit[] = []
   const gone: Candidate[] = []
-  for (let at = asked.offset; at < candidates.length && found.length < limit; ) {
-    const some = candidates.slice(at, at + limit - found.length)
+  for (let at = asked.offset; at < candidates.length && hits.length < limit; ) {
+    const some = candidates.slice(at, at + limit - hits.length)
     at += some.length
     const records = await readAll(tx, entities, some)
     for (const candidate of some) {
-      const record = records.get(`${candidate.type} ${candidate.id}`)
-      if (record && fits(record, filters)) found.push({ candidate, record })
+      const entity = entities.get(candidate.type)
+      const live = records.get(candidate.id)
+      if (entity && live && fits(live.record, filters)) hits.push(hitOf(entities, entity, candidate, live, highlighter))
       else gone.push(candidate)
     }
   }
-  const subtitles = await readSubtitles(tx, entities, found)
-  const highlighter = createHighlighter(asked.words, asked.meant)
-  const hits = found.flatMap(({ candidate, record }) => {
-    const entity = entities.get(candidate.type)
-    return entity ? [hitOf(entity, candidate, record, subtitles.get(candidate.id) ?? null, highlighter)] : []
-  })
   return { hits, gone }
 }
-
-type Records = Map<string, LiveRecord>
 
 /** One query for each type on the page. */
 async function readAll(
   tx: Tx,
   entities: ReadonlyMap<string, Entity>,
-  wanted: readonly { type: string; id: string }[],
-): Promise<Records> {
+  wanted: readonly Candidate[],
+): Promise<Map<string, LiveRecord>> {
   const types = [...new Set(wanted.map(({ type }) => type))]
   const read = await Promise.all(
-    types.map(async (type) => {
+    types.map((type) => {
       const entity = entities.get(type)
-      if (!entity) return []
       const ids = wanted.filter((item) => item.type === type).map(({ id }) => id)
-      return [...(await readRecords(tx, entity, ids))].map(([id, record]) => [`${type} ${id}`, record] as const)
+      return entity ? readRecords(tx, entities, entity, ids) : []
     }),
   )
-  return new Map(read.flat())
+  return new Map(read.flat().map((live) => [live.id, live]))
 }
 
 /** What the search was narrowed to may have changed since the document was written. */
-function fits(record: LiveRecord, { tags, ownerId, assigneeId }: Filters): boolean {
+function fits(record: Values, { tags, ownerId, assigneeId }: Filters): boolean {
   if (ownerId !== undefined && record.ownerId !== ownerId) return false
   if (assigneeId !== undefined && !textsOf(record.assigneeIds).includes(assigneeId)) return false
   return tags === undefined || textsOf(record.tags).some((tag) => tags.includes(tag))
 }
 
-/** The titles of the records that the hits point at, as far as the caller may read them. */
-async function readSubtitles(
-  tx: Tx,
-  entities: ReadonlyMap<string, Entity>,
-  found: readonly { candidate: Candidate; record: LiveRecord }[],
-): Promise<Map<string, string>> {
-  const pointers = found.flatMap(({ candidate, record }) => {
-    const entity = entities.get(candidate.type)
-    const member = entity?.subtitle
-    const type = member === undefined ? undefined : entity?.all[member]?.ref
-    const id = member === undefined ? undefined : record[member]
-    return type !== undefined && typeof id === 'string' ? [{ from: candidate.id, type, id }] : []
-  })
-  const records = await readAll(tx, entities, pointers)
-  return new Map(
-    pointers.flatMap(({ from, type, id }) => {
-      const record = records.get(`${type} ${id}`)
-      const entity = entities.get(type)
-      return record && entity ? [[from, entity.title(record)] as const] : []
-    }),
-  )
-}
-
 function hitOf(
+  entities: ReadonlyMap<string, Entity>,
   entity: Entity,
   candidate: Candidate,
-  record: LiveRecord,
-  subtitle: string | null,
+  { record, target }: LiveRecord,
   highlighter: Highlighter,
 ): Hit {
   const title = entity.title(record)
-  const marked = Object.entries(entity.all).flatMap(([name, field]) => {
-    const texts = field.searched ? textsOf(record[name]).filter((text) => text !== title) : []
-    const highlights = texts.map(highlighter).filter((html) => html !== null)
-    return highlights.length > 0 ? [[name, highlights.slice(0, 3)] as const] : []
-  })
-  const ofTitle = highlighter(title)
+  const highlights: Record<string, string[]> = {}
+  for (const { name } of searchedFields(entity)) {
+    const texts = textsOf(record[name]).filter((text) => text !== title)
+    const marked = texts.map(highlighter).filter((html) => html !== null)
+    if (marked.length > 0) highlights[name] = marked.slice(0, 3)
+  }
+  const marked = highlighter(title)
+  if (marked !== null) highlights.title = [marked]
+  const pointer = entity.subtitle === undefined ? undefined : entity.all[entity.subtitle]
   return {
     type: candidate.type,
     id: candidate.id,
     title,
-    subtitle,
+    subtitle: target ? (entities.get(pointer?.ref ?? '')?.title(target) ?? null) : null,
     score: Math.round(candidate.score * 1000) / 1000,
-    highlights: { ...Object.fromEntries(marked), ...(ofTitle === null ? {} : { title: [ofTitle] }) },
+    highlights,
     tags: textsOf(record.tags),
     updatedAt: String(record.updatedAt),
   }

@@ -52,11 +52,18 @@ export interface Entities {
   routes(find: QuickFind): Route[]
 }
 
+/** A stage goes with its pipeline. */
+const stageIsLive =
+  'exists (select 1 from pipelines p where p.tenant_id = x.tenant_id and p.id = x.pipeline_id and p.deleted_at is null)'
+
 /** Builds the repositories and routes of all nouns. */
 export function createEntities(db: Database, customFields: CustomFields): Entities {
   const registry = createRegistry(
     nouns.map((noun) => noun.entity),
-    { user: { table: 'users', live: 'x.deleted_at is null and x.active' }, stage: { table: 'stages', live: 'true' } },
+    {
+      user: { table: 'users', live: 'x.deleted_at is null and x.active' },
+      stage: { table: 'stages', live: stageIsLive },
+    },
   )
   const repositories = new Map(
     nouns.map(({ entity }) => [entity.type, createRepository(entity, registry, customFields)]),

@@ -230,6 +230,13 @@ begin
   end if;
   new.pipeline_id := stage.pipeline_id;
   new.status := stage.kind;
+  -- What a deal of this status cannot have is refused when it is sent, and falls away when the deal moves.
+  if new.status = 'open' and new.closed_at is not null and (tg_op = 'INSERT' or new.closed_at is distinct from old.closed_at) then
+    raise exception 'is of deals that are won or lost' using errcode = 'CF400', column = 'closedAt';
+  end if;
+  if new.status <> 'lost' and new.lost_reason is not null and (tg_op = 'INSERT' or new.lost_reason is distinct from old.lost_reason) then
+    raise exception 'is of deals that are lost' using errcode = 'CF400', column = 'lostReason';
+  end if;
   if new.status = 'open' then
     new.closed_at := null;
     new.lost_reason := null;

@@ -7,8 +7,8 @@ import { deal } from './deal.entity.ts'
 const cardsPerStage = 20
 
 /**
- * The board of a pipeline (the default one when absent): for each stage the count, the sums in the tenant's currency, the
- * sums in other currencies, and the first 20 cards.
+ * The board of a pipeline (the default one when absent): for each stage the count, the sums in the tenant's currency, how
+ * many deals are in other ones, and the first 20 cards.
  */
 export async function readBoard(tx: Tx, pipelineId: string | undefined): Promise<unknown[]> {
   const [pipeline] = await tx.query<{ id: string }>(sql`
@@ -17,20 +17,19 @@ export async function readBoard(tx: Tx, pipelineId: string | undefined): Promise
   if (!pipeline) throw notFound('There is no such pipeline')
   const rows = await tx.query(sql`
     with sums as (
-      select d.stage_id, coalesce(d.currency, t.currency) = t.currency as own, coalesce(d.currency, t.currency) as currency,
+      select d.stage_id, coalesce(d.currency, t.currency) = t.currency as own,
              count(*)::integer as count, coalesce(sum(d.value), 0) as value,
              coalesce(sum(round(d.value * coalesce(d.probability_set, s.probability) / 100, 4)), 0) as weighted
       from deals d join stages s on s.tenant_id = d.tenant_id and s.id = d.stage_id join tenants t on t.id = d.tenant_id
       where d.tenant_id = ${tx.ctx.tenantId} and d.pipeline_id = ${pipeline.id} and d.deleted_at is null and d.archived_at is null
-      group by 1, 2, 3
+      group by 1, 2
     )
     select json_build_object(
       'stage', json_build_object('id', s.id, 'name', s.name, 'kind', s.kind, 'probability', s.probability, 'order', s.position, 'rottingDays', s.rotting_days),
       'count', (select coalesce(sum(x.count), 0) from sums x where x.stage_id = s.id),
       'value', (select trim_scale(coalesce(sum(x.value), 0)) from sums x where x.stage_id = s.id and x.own),
       'weightedValue', (select trim_scale(coalesce(sum(x.weighted), 0)) from sums x where x.stage_id = s.id and x.own),
-      'otherCurrencies', (select coalesce(json_agg(json_build_object('currency', x.currency, 'count', x.count, 'value', trim_scale(x.value),
-          'weightedValue', trim_scale(x.weighted)) order by x.currency), '[]') from sums x where x.stage_id = s.id and not x.own),
+      'otherCurrencies', (select coalesce(sum(x.count), 0) from sums x where x.stage_id = s.id and not x.own),
       'cards', (select coalesce(json_agg(c.doc order by c.position, c.id), '[]') from (
           select r.position, r.id, ${raw(documentSql(deal, 'json'))} as doc from deals r
           where r.tenant_id = s.tenant_id and r.stage_id = s.id and r.deleted_at is null and r.archived_at is null

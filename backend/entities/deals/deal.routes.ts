@@ -64,8 +64,6 @@ const laneSchema = z.object({
   count: z.int(),
   value: z.number(),
   weightedValue: z.number(),
-  otherCurrencies: z.array(
-    z.object({ currency: z.string(), count: z.int(), value: z.number(), weightedValue: z.number() }),
-  ),
+  otherCurrencies: z.int(),
   cards: z.array(deal.recordSchema),
 })

@@ -100,10 +100,25 @@ async function read(tx: Tx, id: string): Promise<{ version: number; record: Reco
   return row
 }
 
+/** Takes the default from the pipeline that has it, unless it is this one; that is a change of its own. */
 async function dropDefault(tx: Tx, except: string | null = null): Promise<void> {
-  await tx.query(sql`
+  const [dropped] = await tx.query<{ id: string }>(sql`
     update pipelines set is_default = false, version = version + 1, updated_at = now()
-    where tenant_id = ${tx.ctx.tenantId} and is_default and deleted_at is null and id is distinct from ${except}::uuid`)
+    where tenant_id = ${tx.ctx.tenantId} and is_default and deleted_at is null and id is distinct from ${except}::uuid
+    returning id`)
+  const after = dropped && (await read(tx, dropped.id))
+  if (!after) return
+  const changes = [{ field: 'isDefault', oldValue: true, newValue: false }]
+  await appendEvents(tx, [
+    {
+      name: 'pipeline.updated',
+      type: 'pipeline',
+      recordId: dropped.id,
+      version: after.version,
+      changes,
+      record: after.record,
+    },
+  ])
 }
 
 async function putStages(tx: Tx, pipelineId: string, stages: readonly StageInput[]): Promise<void> {

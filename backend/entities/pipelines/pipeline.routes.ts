@@ -13,7 +13,10 @@ const name = textSchema(100).refine((value) => value.length > 0, { message: 'mus
 const writable = {
   name,
   isDefault: z.boolean().optional(),
-  externalId: textSchema(255).nullable().optional(),
+  externalId: textSchema(255)
+    .refine((value) => value.length > 0, { message: 'must not be empty; send null to clear it' })
+    .nullable()
+    .optional(),
   stages: z.array(stageSchema).min(1).max(50),
 }
 const sentBack = z.unknown().optional()

@@ -27,6 +27,7 @@ export const isConnectionError = (error: unknown): boolean =>
 
 interface DatabaseError extends Error {
   readonly code: string
+  readonly table?: string
   readonly constraint?: string
   readonly column?: string
   readonly detail?: string
@@ -59,8 +60,13 @@ const table: Readonly<Record<string, (error: DatabaseError) => Problem>> = {
   CF422: (error) => rule(error.column ?? 'RULE', error.message),
 }
 
-function memberOf(error: DatabaseError): string {
-  const keys = /^Key \(([^)]*)\)/.exec(error.detail ?? '')?.[1]?.split(', ') ?? []
-  const column = keys.filter((key) => key !== 'tenant_id').at(-1) ?? error.constraint ?? ''
+/** Under row-level security Postgres keeps the key to itself; then the constraint's name tells. */
+function memberOf({ detail, constraint = '', table = '' }: DatabaseError): string {
+  const keys = /^Key \(([^)]*)\)/.exec(detail ?? '')?.[1]?.split(', ') ?? []
+  const named = constraint
+    .replace(`${table}_`, '')
+    .replace(/^tenant_id_/, '')
+    .replace(/_(fkey|key)$/, '')
+  const column = keys.filter((key) => key !== 'tenant_id').at(-1) ?? named
   return column.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase())
 }

@@ -114,15 +114,16 @@ async function placesOf(entity: Entity, name: string): Promise<Place[]> {
 /** The queries of a filter: with what most have, what fewest have, and for ranges also from the middle. */
 async function queriesOf(entity: Entity, name: string): Promise<string[]> {
   const { from, column, print, operators } = sourceOf(entity, name)
+  const ranges = operators.filter((operator) => /^[gl]te?$/.test(operator))
+  const spread = 'percentile_disc(array[0, 0.5, 1]) within group (order by value)'
   const [values] = await ask(`
     with v as materialized (select ${column} as value, count(*) as records ${from} and ${column} is not null group by 1),
-      bounds as (select percentile_disc(array[0, 0.5, 1]) within group (order by value) as b from v)
-    select ${print('(select value from v order by records desc, value limit 1)')} as common,
-      ${print('(select value from v order by records, value limit 1)')} as rare,
+      bounds as (select ${ranges.length > 0 ? `${spread} as b from v` : 'null::text[] as b'})
+    select ${print(`(select value from v order by records desc, value::text collate "C" limit 1)`)} as common,
+      ${print(`(select value from v order by records, value::text collate "C" limit 1)`)} as rare,
       ${[1, 2, 3].map((place) => `${print(`b[${place}]`)} as b${place}`).join(', ')} from bounds`)
   const { common, rare, ...bounds } = values ?? {}
   const several = [`${name}[in]=${common},${rare}`, `${name}[in]=${rare}`]
-  const ranges = operators.filter((operator) => /^[gl]te?$/.test(operator))
   return [
     `${name}=${common}`,
     `${name}=${rare}`,
@@ -195,12 +196,12 @@ async function costsOf(entity: Entity, search: string, place: Place): Promise<Co
     const printed = prepareValue(value)
     return printed === null ? 'null' : pg.escapeLiteral(String(printed))
   })
-  await app.query(`prepare list as ${text}`)
+  const name = await prepared(text)
   const costs: Cost[] = []
   for (const how of ['force_custom_plan', 'force_generic_plan']) {
     await app.query(`set plan_cache_mode = ${how}`)
     const { rows } = await app.query(
-      `explain (analyze, buffers, timing off, format json) execute list(${literals.join(', ')})`,
+      `explain (analyze, buffers, timing off, format json) execute ${name}(${literals.join(', ')})`,
     )
     const root: Node = rows[0]['QUERY PLAN'][0].Plan
     costs.push({
@@ -210,8 +211,19 @@ async function costsOf(entity: Entity, search: string, place: Place): Promise<Co
       buffers: root['Shared Hit Blocks'] + root['Shared Read Blocks'],
     })
   }
-  await app.query('deallocate list')
   return costs
+}
+
+const names = new Map<string, string>()
+
+/** The plan for all values is made once for a statement. */
+async function prepared(text: string): Promise<string> {
+  const known = names.get(text)
+  if (known) return known
+  const name = `list_${names.size}`
+  await app.query(`prepare ${name} as ${text}`)
+  names.set(text, name)
+  return name
 }
 
 interface Node {

@@ -9,6 +9,7 @@ import type { Route } from '../kernel/http/route.ts'
 import { company } from './companies/company.entity.ts'
 import { contact } from './contacts/contact.entity.ts'
 import { customField } from './custom-fields/custom-field.entity.ts'
+import { customFieldRoutes } from './custom-fields/custom-field.routes.ts'
 import { deal } from './deals/deal.entity.ts'
 import { dealRoutes } from './deals/deal.routes.ts'
 import { note } from './notes/note.entity.ts'
@@ -39,7 +40,7 @@ const nouns: readonly Noun[] = [
   { entity: note, offers: everything },
   { entity: pipeline, offers: ['list', 'get'], routes: pipelineRoutes },
   { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
-  { entity: customField, offers: setUp },
+  { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
   { entity: team, offers: setUp },
   { entity: user, offers: ['list', 'get'], routes: userRoutes },
 ]

@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import { defineEntity } from '../../kernel/entity/define.ts'
+import { customProblem } from '../../kernel/entity/custom.ts'
+import { defineEntity, type Entity } from '../../kernel/entity/define.ts'
 import { choice, flag, integer, json, ruled, text, textSchema } from '../../kernel/entity/fields.ts'
+import type { MemberError } from '../../kernel/errors.ts'
 
 export const customFieldTypes = [
   'text',
@@ -17,8 +19,7 @@ export const customFieldTypes = [
 
 const option = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
 
-/** A member that the tenant adds to a resource. What it is on (`resource`, `key`, `type`) is fixed once made. */
-export const customField = defineEntity({
+const defined = defineEntity({
   type: 'custom_field',
   path: 'custom-fields',
   table: 'custom_fields',
@@ -47,3 +48,26 @@ export const customField = defineEntity({
   title: (record) => String(record.label ?? ''),
   example: { resource: 'deals', key: 'engage_date', label: 'Engage date', type: 'date' },
 })
+
+/** A member that the tenant adds to a resource. What it is on (`resource`, `key`, `type`, `unique`) is fixed once made. */
+export const customField: Entity = {
+  ...defined,
+  createSchema: defined.createSchema.superRefine((values, ctx) => {
+    for (const { path, message } of definitionErrors(values)) ctx.addIssue({ code: 'custom', path: [path], message })
+  }),
+}
+
+/** What does not fit together in a definition: options and default must go with the type. */
+export function definitionErrors(values: Readonly<Record<string, unknown>>): MemberError[] {
+  const wrong = (path: string, message: string): MemberError[] => [{ path, message, code: 'invalid_value' }]
+  const { type, default: preset } = values
+  const options = Array.isArray(values.options) ? values.options.map(String) : []
+  const isPick = type === 'select' || type === 'multiselect'
+  if (isPick && options.length === 0) return wrong('options', 'must name what can be chosen')
+  if (!isPick && options.length > 0) return wrong('options', 'are of a select or multiselect only')
+  if (new Set(options).size !== options.length) return wrong('options', 'must not name an option twice')
+  if (preset === undefined || preset === null) return []
+  if (values.unique === true) return wrong('default', 'cannot be the value of every record of a unique field')
+  const problem = customProblem({ type: String(type), options }, preset)
+  return problem ? wrong('default', problem) : []
+}

@@ -7,15 +7,22 @@ import type { CustomField, CustomFields } from '../../kernel/entity/custom.ts'
 /** The definitions of a tenant, read once and kept until the log says that they changed. */
 export function createCustomFields(db: Database): CustomFields {
   const byTenant = new LRUCache<string, Promise<readonly Definition[]>>({ max: 10_000 })
+  const read = async (ctx: Ctx, resource: string): Promise<readonly Definition[]> => {
+    const known = byTenant.get(ctx.tenantId)
+    const loading = known ?? load(db, ctx)
+    if (!known) {
+      byTenant.set(ctx.tenantId, loading)
+      loading.catch(() => byTenant.delete(ctx.tenantId))
+    }
+    return (await loading).filter((definition) => definition.resource === resource)
+  }
   return {
-    of: async (ctx, resource) => {
-      const known = byTenant.get(ctx.tenantId)
-      const loading = known ?? load(db, ctx)
-      if (!known) {
-        byTenant.set(ctx.tenantId, loading)
-        loading.catch(() => byTenant.delete(ctx.tenantId))
-      }
-      return (await loading).filter((definition) => definition.resource === resource)
+    of: async (ctx, resource, keys = []) => {
+      const known = await read(ctx, resource)
+      if (keys.every((key) => known.some((definition) => definition.key === key))) return known
+      // Another process may have made it a moment ago.
+      byTenant.delete(ctx.tenantId)
+      return read(ctx, resource)
     },
     forget: (tenantId) => void byTenant.delete(tenantId),
   }

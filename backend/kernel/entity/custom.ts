@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import { invalid, type MemberError } from '../errors.ts'
-import { email, idSchema, phone, textSchema, url } from './fields.ts'
+import { date, email, idSchema, phone, textSchema, url } from './fields.ts'
 
 /** A custom field of a tenant, as its definition says. */
 export interface CustomField {
@@ -16,7 +16,8 @@ export interface CustomField {
 
 /** Gives the definitions of a resource, from a cache that the log keeps right. */
 export interface CustomFields {
-  of(ctx: Ctx, resource: string): Promise<readonly CustomField[]>
+  /** `keys` are those that a request uses: one that is not known may be a moment old, and is looked for again. */
+  of(ctx: Ctx, resource: string, keys?: readonly string[]): Promise<readonly CustomField[]>
   /** Forgets what is cached of a tenant: another process may have changed it. */
   forget(tenantId: string): void
 }
@@ -51,7 +52,8 @@ export function checkCustom(
 ): CustomWrite {
   const byKey = new Map(definitions.map((definition) => [definition.key, definition]))
   const errors: MemberError[] = []
-  const values: Record<string, unknown> = {}
+  // Without a prototype: a field may be called `constructor`.
+  const values: Record<string, unknown> = Object.create(null)
   for (const [key, value] of Object.entries(sent ?? {})) {
     const definition = byKey.get(key)
     if (!definition)
@@ -102,7 +104,8 @@ export function rowsOf(definition: CustomField, value: unknown): CustomRow[] {
     place,
     text: numberOf(definition.type, item) === null ? String(item) : null,
     number: numberOf(definition.type, item),
-    unique: definition.unique ? JSON.stringify(value) : null,
+    // Of the whole value and in one row of it: several would meet each other.
+    unique: definition.unique && place === 0 ? JSON.stringify(value) : null,
   }))
 }
 
@@ -113,7 +116,13 @@ export function numberOf(type: string, value: unknown): number | null {
   return null
 }
 
-function schemaOf(definition: CustomField): z.ZodType {
+/** What is wrong with a value of a custom field; undefined when nothing is. */
+export function customProblem(definition: Pick<CustomField, 'type' | 'options'>, value: unknown): string | undefined {
+  const result = schemaOf(definition).safeParse(value)
+  return result.success ? undefined : (result.error.issues[0]?.message ?? 'is not valid')
+}
+
+function schemaOf(definition: Pick<CustomField, 'type' | 'options'>): z.ZodType {
   const make = schemas[definition.type]
   if (!make) throw new Error(`there is no custom field type ${definition.type}`)
   return make(definition)
@@ -124,10 +133,10 @@ const shortText = textSchema(500).refine((value) => value.length > 0, {
   message: 'must not be empty; send null to clear it',
 })
 
-const schemas: Readonly<Record<string, (definition: CustomField) => z.ZodType>> = {
+const schemas: Readonly<Record<string, (definition: Pick<CustomField, 'options'>) => z.ZodType>> = {
   text: () => shortText,
   number: () => z.number({ error: 'must be a number' }).min(-1e15).max(1e15),
-  date: () => z.iso.date({ error: 'must be a date: YYYY-MM-DD' }),
+  date: () => date().schema,
   boolean: () => z.boolean({ error: 'must be true or false' }),
   select: ({ options }) =>
     z.string().refine((value) => options.includes(value), { message: `must be one of ${options.join(', ')}` }),

@@ -22,8 +22,8 @@ export type Lister = (tx: Tx, search: URLSearchParams) => Promise<string>
 export function createLister(entity: Entity, registry: Registry, customFields: CustomFields, find: QuickFind): Lister {
   const plans = planCache()
   return async (tx, search) => {
-    const usesCustom = [...search.keys()].some((name) => name.startsWith('cf.'))
-    const definitions = usesCustom ? await customFields.of(tx.ctx, entity.path) : []
+    const keys = [...search.keys()].flatMap((name) => /^cf\.([^[]+)/.exec(name)?.[1] ?? [])
+    const definitions = keys.length > 0 ? await customFields.of(tx.ctx, entity.path, keys) : []
     const query = readListQuery(entity, search, definitions)
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)

@@ -47,11 +47,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
 
   const custom = async (tx: Tx, sent: Values | undefined, whole: boolean): Promise<CustomWrite | null> => {
     if (!entity.all.customFields || (!whole && sent === undefined)) return null
-    const known = await customFields.of(tx.ctx, entity.path)
-    // An unknown key may have been made by another process a moment ago: look again before refusing it.
-    const isNew = Object.keys(sent ?? {}).some((key) => !known.some((field) => field.key === key))
-    if (isNew) customFields.forget(tx.ctx.tenantId)
-    return checkCustom(isNew ? await customFields.of(tx.ctx, entity.path) : known, sent, whole)
+    return checkCustom(await customFields.of(tx.ctx, entity.path, Object.keys(sent ?? {})), sent, whole)
   }
 
   const write = async (
@@ -137,7 +133,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
       if (!row) throw notFound()
       if (row.live) return { ...(await repository.get(tx, id)), changed: false }
       // Its side rows are made anew from what the record holds; what became required since is not asked of it.
-      const held: Values = row.doc.customFields ?? {}
+      const held: Values = Object.assign(Object.create(null), row.doc.customFields)
       const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.path) : []
       const rows = known.flatMap((field) => rowsOf(field, held[field.key]))
       const checked = { values: held, rows, touched: known.map((field) => field.id), userIds: [] }

@@ -9,6 +9,7 @@ import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type DocumentKey, dropDocuments, writeDocuments } from './document.queries.ts'
 import { documentOf, tombstoneOf } from './document.ts'
 import { searchSubscription } from './indexer.ts'
+import { dropTombstones } from './search.queries.ts'
 
 let house: TestApp
 let db: Database
@@ -95,6 +96,22 @@ test('an older version never replaces a newer one, nor brings back what was dele
   expect(await stands()).toEqual([{ version: 4, deleted: true, title_key: '' }])
   await write(5, 'restored')
   expect(await stands()).toEqual([{ version: 5, deleted: false, title_key: 'restored' }])
+})
+
+test('what was deleted long ago is forgotten, what was deleted lately is not', async () => {
+  const [tenant = ''] = tenants
+  const [old, late] = [newId(), newId()]
+  const stones = [
+    tombstoneOf(tenant, 'note', old, 2, '2020-01-01T00:00:00.000Z'),
+    tombstoneOf(tenant, 'note', late, 2, new Date().toISOString()),
+  ]
+  await db.workerTransaction((tx) => writeDocuments(tx, stones))
+  await dropTombstones(db.worker)
+  const left = await db.worker.query({
+    text: 'select record_id as id from search_documents where tenant_id = $1 and record_id = any($2)',
+    values: [tenant, [old, late]],
+  })
+  expect(left).toEqual([{ id: late }])
 })
 
 test('of a batch the newest version of each record counts, in whatever order it lies', async () => {

@@ -55,6 +55,13 @@ test('takes no good event for a bad one when the outage begins or ends during th
     { numRuns: 500 },
   ))
 
+test('finds nothing in nothing, whatever fails', async () => {
+  const down: Probe = async () => {
+    throw new Error('the disk is full')
+  }
+  expect(await found([], down, thorough)).toEqual([])
+})
+
 async function found(events: readonly DomainEvent[], probe: Probe, earlier: number): Promise<number[]> {
   const failure = await probe(events).then(
     () => new Error('failed and passes now'),

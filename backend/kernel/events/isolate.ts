@@ -22,7 +22,7 @@ export async function findBad(
   earlierAttempts: number,
 ): Promise<Bad[]> {
   const permanent = failure instanceof PermanentError
-  if (earlierAttempts === 0 && !permanent) return []
+  if (batch.length === 0 || (earlierAttempts === 0 && !permanent)) return []
   const [only] = batch
   if (batch.length === 1 && only) return permanent ? [{ event: only, error: failure }] : []
   if (!permanent && earlierAttempts % fullSearchEvery !== 0 && (await allFail(samples(batch), probe))) return []

@@ -6,12 +6,13 @@ import type { Logger } from '../log.ts'
 import { matches } from './bus.ts'
 import { moveCursor, park, readCursor } from './cursors.ts'
 import type { DomainEvent, Position } from './event.ts'
-import { findBad } from './isolate.ts'
+import { type Bad, findBad } from './isolate.ts'
 import { readAfter } from './log.ts'
 import type { Subscription } from './subscription.ts'
 import type { Wake } from './wake.ts'
 
 const batchSize = 500
+const pagesForWitness = 20
 const takeoverEvery = 3_000
 const longestPause = 30_000
 
@@ -117,19 +118,17 @@ export function createRunner(
     const events = await readAfter(db.worker, lane, cursor, batchSize)
     const portion = events.slice(0, batch)
     const end = portion.at(-1)
-    const last = events.at(-1)
-    if (!end || !last) return null
+    if (!end) return null
     tried = portion.length
     try {
       const to: Position = { tx: end.tx, seq: end.seq }
       return (await digest(wantedOf(portion), [], cursor, to)) ? to : 'lost'
     } catch (error) {
-      const wanted = wantedOf(events)
       // The first failure may be a blip; from the second on look for the event that causes it.
-      const bad = await findBad(wanted, error, (events) => probe(events), failing?.attempts ?? 0)
-      if (bad.length === 0) throw error
+      const { wanted, to } = await withWitness(events, failing === null ? 0 : pagesForWitness)
+      const bad = await findBad(wanted, error, probe, failing?.attempts ?? 0)
+      if (bad.length === 0 || !to) throw error
       const good = wanted.filter((event) => !bad.some((item) => item.event === event))
-      const to: Position = { tx: last.tx, seq: last.seq }
       if (!(await digest(good, bad, cursor, to))) return 'lost'
       for (const { event, error } of bad) {
         log.error(
@@ -147,12 +146,31 @@ export function createRunner(
     }
   }
 
+  /**
+   * What is wanted of the events and, when that is one alone, of those that follow: beside nothing else a bad event looks
+   * like an outage, and would hold up all that stand behind events which nobody here wants.
+   */
+  const withWitness = async (
+    events: readonly DomainEvent[],
+    pages: number,
+  ): Promise<{ wanted: DomainEvent[]; to: Position | undefined }> => {
+    const wanted = wantedOf(events)
+    let page = events
+    let last = events.at(-1)
+    for (let read = 0; read < pages && last && page.length === batchSize && wanted.length < 2; read++) {
+      page = await readAfter(db.worker, lane, last, batchSize)
+      wanted.push(...wantedOf(page))
+      last = page.at(-1) ?? last
+    }
+    return { wanted, to: last && { tx: last.tx, seq: last.seq } }
+  }
+
   const wantedOf = (events: readonly DomainEvent[]): DomainEvent[] =>
     events.filter((event) => subscription.patterns.some((pattern) => matches(pattern, event.name)))
 
   const digest = async (
     events: readonly DomainEvent[],
-    bad: readonly { event: DomainEvent; error: unknown }[],
+    bad: readonly Bad[],
     from: Position,
     to: Position,
   ): Promise<boolean> => {

@@ -144,6 +144,16 @@ test('a permanent error parks its event at once, though nothing passes beside it
   expect(await digested([id ?? ''])).toEqual([])
 })
 
+test('a bad event with more than a batch of what others want behind it holds up nobody', async () => {
+  const [poison] = await append('clerk', 1, () => ({ number: 'nine' }))
+  await append('filler', 600)
+  const after = await append('clerk', 1)
+  await eventually(async () => (await digested(after)).length === 1, 'the number behind it')
+  const parked = await parkedOf('clerk')
+  expect(parked.map(({ error }) => error)).toContainEqual(expect.stringContaining('nine'))
+  expect(await digested([poison ?? ''])).toEqual([])
+})
+
 test('events that fail only together pass in smaller batches', async () => {
   const recordId = newId()
   await append(

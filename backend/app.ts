@@ -102,7 +102,6 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
         module.health ? [{ name: module.name, health: () => module.health?.() ?? { status: 'up' as const } }] : [],
       ),
     ],
-    readings: createMetricReadings(db, subscriptions),
   })
   const routes: Route[] = [
     ...entities.routes(search.find),
@@ -131,6 +130,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     inbox: notifications.inbox,
   })
   const modules: readonly Module[] = [auth, ...consumers, live]
+  health.show([...createMetricReadings(db, subscriptions), ...modules.flatMap((module) => module.readings ?? [])])
   const maintenance = createMaintenance({ db, direct, log }, modules)
 
   await maintenance.prepare()

@@ -7,11 +7,20 @@ export interface Health {
   readonly detail?: Readonly<Record<string, unknown>>
 }
 
+/** A number that is read when the metrics are asked for. */
+export interface Reading {
+  readonly name: string
+  readonly help: string
+  readonly labels?: readonly string[]
+  read(): Promise<readonly { value: number; labels?: Record<string, string> }[]>
+}
+
 /** A module: what the product does with events and for people. It owns its tables. */
 export interface Module {
   readonly name: string
   readonly routes?: readonly Route[]
   readonly subscriptions?: readonly Subscription[]
+  readonly readings?: readonly Reading[]
   /** Started after the server listens, in every process whose role is not excluded by `app.ts`. */
   start?(): Promise<void>
   /** Stops in the reverse order of starts; must end within a few seconds. */

@@ -1,18 +1,26 @@
 import sql from 'sql-template-tag'
-import type { Database } from './db/database.ts'
+import type { Postgres } from './db/postgres.ts'
 import type { Subscriptions } from './events/subscriptions.ts'
+import type { Reading } from './module.ts'
 
-/** A number that is read when the metrics are asked for. */
-export interface Reading {
-  readonly name: string
-  readonly help: string
-  readonly labels?: readonly string[]
-  read(): Promise<readonly { value: number; labels?: Record<string, string> }[]>
-}
-
-/** What the kernel shows of itself: how far each subscription lags, what is parked, what fails. */
-export function createMetricReadings(db: Database, subscriptions: Subscriptions): Reading[] {
+/**
+ * What the kernel shows of itself: how its pools are filled, how far each subscription lags, what is parked,
+ * what fails.
+ */
+export function createMetricReadings(db: Postgres, subscriptions: Subscriptions): Reading[] {
+  const pools = { app: db.app, worker: db.workers }
   return [
+    {
+      name: 'clientforge_pool_connections',
+      help: 'Connections of a pool: those in use, those at rest, and requests that wait for one',
+      labels: ['pool', 'state'],
+      read: async () =>
+        Object.entries(pools).flatMap(([pool, { totalCount, idleCount, waitingCount }]) => [
+          { value: totalCount - idleCount, labels: { pool, state: 'used' } },
+          { value: idleCount, labels: { pool, state: 'idle' } },
+          { value: waitingCount, labels: { pool, state: 'waiting' } },
+        ]),
+    },
     {
       name: 'clientforge_subscription_lag_events',
       help: 'Events that a subscription has yet to handle, counted to 10,000',

@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { z } from 'zod'
 import { unauthenticated } from '../../kernel/errors.ts'
 import { publicRoute } from '../../kernel/http/route.ts'
-import type { Health, Module } from '../../kernel/module.ts'
+import type { Health, Module, Reading } from '../../kernel/module.ts'
 
 /** A part of the house that is asked how it is. */
 export interface Part {
@@ -11,17 +11,11 @@ export interface Part {
   health(): Promise<Health> | Health
 }
 
-/** A number that is read when the metrics are asked for. */
-export interface Reading {
-  readonly name: string
-  readonly help: string
-  readonly labels?: readonly string[]
-  read(): Promise<readonly { value: number; labels?: Record<string, string> }[]>
-}
-
 /** Health and metrics, with what the server tells of each request. */
 export interface HealthModule extends Module {
   observe(request: { method: string; route: string; status: number; seconds: number }): void
+  /** Shows readings in the metrics. */
+  show(readings: readonly Reading[]): void
 }
 
 const healthSchema = z.object({
@@ -35,7 +29,6 @@ const healthSchema = z.object({
 /** `/health/live`, `/health/ready`, `/health` and `/metrics`. `ready` asks the database; `draining` makes it false. */
 export function healthModule(options: {
   parts: () => readonly Part[]
-  readings: readonly Reading[]
   ready: () => Promise<boolean>
   metricsToken: string | undefined
 }): HealthModule {
@@ -48,12 +41,14 @@ export function healthModule(options: {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [registry],
   })
-  for (const reading of options.readings) gaugeOf(reading, registry)
   const tag = 'operation'
   return {
     name: 'health',
     observe: ({ method, route, status, seconds }) =>
       requests.observe({ method, route, status: String(status) }, seconds),
+    show: (readings) => {
+      for (const reading of readings) gaugeOf(reading, registry)
+    },
     routes: [
       publicRoute({
         method: 'get',

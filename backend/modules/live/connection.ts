@@ -26,10 +26,9 @@ export function serveConnections(
     resume: Resume
     admitted(socket: Socket): Admitted | undefined
     request(client: Client, name: string, args: readonly unknown[]): void
-    counted(sockets: number): void
   },
 ): void {
-  const { log, clients, follows, hub, control, recheck, resume, admitted, request, counted } = deps
+  const { log, clients, follows, hub, control, recheck, resume, admitted, request } = deps
   io.on('connection', (socket) => {
     const found = admitted(socket)
     if (!found) return void socket.disconnect(true)
@@ -43,7 +42,6 @@ export function serveConnections(
       allowance: allowance.burst,
     })
     clients.add(client)
-    counted(clients.size)
     void socket.join(client.userTopic)
     socket.on('error', (error) => log.debug({ err: error }, 'a socket sent what could not be read'))
     socket.on('disconnect', () => {
@@ -51,7 +49,6 @@ export function serveConnections(
       clearTimeout(client.timer)
       follows.endAll(client)
       clients.remove(client)
-      counted(clients.size)
     })
     socket.onAny((name: string, ...args: unknown[]) => request(client, name, args))
     resume.connection(client)

@@ -22,7 +22,7 @@ import { createRecheck } from './recheck.ts'
 import { createReplay } from './replay.ts'
 import { answerRequests } from './requests.ts'
 import { createResume } from './resume.ts'
-import { createSocketServer, socketGauge } from './server.ts'
+import { createSocketServer } from './server.ts'
 import { createTopics } from './topics.ts'
 
 /** What the sockets are made of. */
@@ -89,9 +89,7 @@ export function liveModule(deps: LiveDeps): Module {
     start: async () => {
       const from = { tx: String(BigInt(await readHorizon(db.worker)) - 1n), seq: '9223372036854775807' }
       hub.start(from, await readWaiting(db.worker, from))
-      const gauge = socketGauge()
-      const counted = (count: number): void => gauge.set(count)
-      serveConnections(io, { log, clients, follows, hub, control, recheck, resume, admitted, request, counted })
+      serveConnections(io, { log, clients, follows, hub, control, recheck, resume, admitted, request })
       sockets.open(server)
     },
     stop: () =>
@@ -99,6 +97,13 @@ export function liveModule(deps: LiveDeps): Module {
         for (const client of clients.all()) control.close(client, 'server_stopping')
         return clients
       }),
+    readings: [
+      {
+        name: 'clientforge_sockets',
+        help: 'Sockets that are connected to this process',
+        read: async () => [{ value: clients.size }],
+      },
+    ],
     health: () => ({ status: 'up', detail: { sockets: clients.size } }),
   }
 }

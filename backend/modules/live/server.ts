@@ -1,6 +1,5 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { Gauge, register } from 'prom-client'
 import { Server } from 'socket.io'
 import { sleep } from '../../kernel/clock.ts'
 
@@ -48,11 +47,4 @@ export function createSocketServer(corsOrigins: readonly string[]): SocketServer
       for (const stream of streams) stream.destroy()
     },
   }
-}
-
-/** The metric of connected sockets, the same one however often it is asked for. */
-export function socketGauge(): Gauge {
-  const known = register.getSingleMetric('clientforge_sockets')
-  if (known instanceof Gauge) return known
-  return new Gauge({ name: 'clientforge_sockets', help: 'Sockets that are connected to this process' })
 }

@@ -17,6 +17,7 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
 
 // `.env` and a relative STORAGE_DIR mean the same from wherever this is called.
 process.chdir(root)
+if (process.env.npm_lifecycle_event !== undefined) endWithNpm()
 await start(process.argv.slice(2))
 
 /** Runs the backend on the Node that was installed with it, else on this one when it is new enough. */
@@ -85,6 +86,17 @@ function passSignals(child) {
       if (!(fromTerminal && process.stdin.isTTY)) child.kill(signal)
     })
   }
+}
+
+/** A signal to npm ends npm and the shell below it, which passes nothing on: we would stay, and nobody would know. */
+function endWithNpm() {
+  const shell = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return
+    clearInterval(watch)
+    process.kill(process.pid, 'SIGTERM')
+  }, 250)
+  watch.unref()
 }
 
 /** Ends as the child did, so that a supervisor sees the same. */

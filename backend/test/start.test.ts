@@ -103,6 +103,18 @@ test('SIGINT lets a request that has begun end well, and stops the database last
   expect(app.output).not.toMatch(/"level":[456]0/)
 })
 
+test('a signal to npm ends the app, though the shell between them passes none on', async () => {
+  const shell = "require('node:child_process').spawn(process.execPath, ['scripts/start.mjs'], { stdio: 'inherit' })"
+  const npm = { npm_lifecycle_event: 'start', DATABASE_URL: ownerUrl, STORAGE_DIR: storageDir, LOG_LEVEL: 'info' }
+  const app = start(npm, ['-e', shell])
+  const url = await app.url
+  app.kill('SIGTERM')
+  // Fulfilled when nobody holds its output any more: not before the app is gone.
+  await app.ended
+  await expect(fetch(`${url}/health/live`)).rejects.toThrow('fetch failed')
+  expect(app.output).toContain('"stopped"')
+})
+
 test('with DATABASE_URL no demo data is made', async () => {
   const app = start({ DATABASE_URL: ownerUrl, STORAGE_DIR: storageDir })
   await app.url

@@ -30,6 +30,21 @@ do $$ begin
   execute format('grant usage on sequence events_seq to %I, %I', role_named('app'), role_named('worker'));
 end $$;
 
+-- The next events of a lane after a position and below a horizon, in their order. What stands behind the cursor is newer
+-- than the statistics, so that the planner expects next to nothing there and would sort the whole backlog for each page
+-- (measured with 100,000 events behind: 70 ms, in the order of the index 0.6 ms). Planned once a session.
+create function read_events(of_lane smallint, after_tx xid8, after_seq bigint, horizon xid8, at_most integer)
+returns setof events
+language plpgsql stable set search_path = pg_catalog, public, pg_temp
+set enable_sort = off set enable_bitmapscan = off set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+begin
+  return query
+    select e.* from events e
+    where e.lane = of_lane and (e.tx, e.seq) > (after_tx, after_seq) and e.tx < horizon
+    order by e.tx, e.seq limit at_most;
+end $$;
+call offer('read_events(smallint, xid8, bigint, xid8, integer)', 'worker');
+
 -- Makes the partitions of today and of the days ahead. Called at every start before the first write, and hourly.
 create function make_event_partitions(days_ahead integer) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
@@ -143,6 +158,7 @@ revoke all on function renumber_event_log() from public;
 
 -- Down Migration
 
-drop function renumber_event_log(), drop_event_partitions(integer), make_event_partitions(integer);
+drop function renumber_event_log(), drop_event_partitions(integer), make_event_partitions(integer),
+  read_events(smallint, xid8, bigint, xid8, integer);
 drop table event_log_cluster, parked_events, event_cursors, events;
 drop sequence events_seq;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Sql } from 'sql-template-tag'
 import type { Statement } from './database.ts'
 
 /** A statement's text with the names of its parameters in order: made once for each shape, filled for each call. */
@@ -27,6 +28,9 @@ export function plan(write: (bind: Binder) => string): Plan {
 export function fill(plan: Plan, values: Readonly<Record<string, unknown>>): Statement {
   return { text: plan.text, name: plan.name, values: plan.parameters.map((parameter) => values[parameter] ?? null) }
 }
+
+/** A statement that is said often, prepared once a connection. */
+export const named = (name: string, { text, values }: Sql): Statement => ({ name, text, values })
 
 /** Plans by shape, the least recently used dropped: building a text costs more than sending it. */
 export function planCache(max = 500): (shape: string, write: (bind: Binder) => string) => Plan {

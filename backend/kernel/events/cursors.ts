@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Lane } from '../context.ts'
 import type { WorkerTx } from '../db/database.ts'
+import { named } from '../db/plan.ts'
 import { laneNumber } from './append.ts'
 import type { DomainEvent, Position } from './event.ts'
 
@@ -28,11 +29,16 @@ export async function moveCursor(
   from: Position,
   to: Position,
 ): Promise<boolean> {
-  const rows = await tx.query(sql`
-    update event_cursors set tx = ${to.tx}::xid8, seq = ${to.seq}::bigint, moved_at = now()
-    where subscription = ${subscription} and lane = ${laneNumber(lane)}
-      and tx = ${from.tx}::xid8 and seq = ${from.seq}::bigint
-    returning 1`)
+  const rows = await tx.query(
+    named(
+      'cursor_move',
+      sql`
+      update event_cursors set tx = ${to.tx}::xid8, seq = ${to.seq}::bigint, moved_at = now()
+      where subscription = ${subscription} and lane = ${laneNumber(lane)}
+        and tx = ${from.tx}::xid8 and seq = ${from.seq}::bigint
+      returning 1`,
+    ),
+  )
   return rows.length === 1
 }
 

@@ -4,6 +4,7 @@ import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { eventually } from '../../test/client.ts'
 import type { Ctx, Lane } from '../context.ts'
 import type { Tx } from '../db/database.ts'
+import { roleUrl } from '../db/roles.ts'
 import { newId } from '../ids.ts'
 import { appendEvents } from './append.ts'
 import type { DomainEvent, Position } from './event.ts'
@@ -70,6 +71,36 @@ test.for<Lane>(['live', 'bulk'])(
     expect((await witnessed(committed)).toSorted()).toEqual(committed.toSorted())
   },
 )
+
+test('a page behind the statistics is read in the order of the index, however much waits', async () => {
+  const fill = (count: number) =>
+    asOwner(house.ownerUrl, (client) =>
+      client.query(`
+        insert into events (tenant_id, id, lane, name, type, actor, request_id, operation_id, record)
+        select '${house.alice.tenantId}', gen_random_uuid(), 1, 'ballast.made', 'ballast', '{}', '', gen_random_uuid(),
+               jsonb_build_object('text', repeat('ballast ', 20)) from generate_series(1, ${count})`),
+    )
+  await fill(1_000)
+  await asOwner(house.ownerUrl, (client) => client.query('analyze events'))
+  const from = await endOfLog('bulk')
+  await fill(10_000)
+  // A session of its own: one that has read before may remember a better plan than it would make now.
+  const pagesRead = await asOwner(roleUrl(house.ownerUrl, 'clientforge_worker'), async (client) => {
+    const read = async (): Promise<number> => {
+      const { rows } = await client.query(`
+        explain (analyze, buffers, format json) select * from read_events(1::smallint, '${from.tx}', ${from.seq},
+          pg_snapshot_xmax(pg_current_snapshot()), 500)`)
+      const { Plan: plan } = rows[0]['QUERY PLAN'][0]
+      expect(plan['Actual Rows']).toBe(500)
+      return plan['Shared Hit Blocks'] + plan['Shared Read Blocks']
+    }
+    // The first time it is planned, for which the catalogues are read.
+    await read()
+    return read()
+  })
+  // 500 rows stand on some 30 pages, all 10,000 on more than 450.
+  expect(pagesRead).toBeLessThan(150)
+})
 
 /** A writer of thirty transactions of one to three events: each sixth lingers before its commit, each seventh fails. */
 async function write(lane: Lane, writer: number, committed: string[]): Promise<void> {

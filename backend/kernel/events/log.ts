@@ -1,6 +1,7 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { Lane } from '../context.ts'
 import type { Row, WorkerTx } from '../db/database.ts'
+import { named } from '../db/plan.ts'
 import { laneNumber } from './append.ts'
 import type { DomainEvent, Position } from './event.ts'
 
@@ -9,11 +10,15 @@ import type { DomainEvent, Position } from './event.ts'
  * still precede: `seq` alone would lose the rows of transactions that commit late.
  */
 export async function readAfter(db: WorkerTx, lane: Lane, after: Position, limit: number): Promise<DomainEvent[]> {
-  const rows = await db.query(sql`
-    select ${columns} from events e
-    where e.lane = ${laneNumber(lane)} and (e.tx, e.seq) > (${after.tx}::xid8, ${after.seq}::bigint)
-      and e.tx < pg_snapshot_xmin(pg_current_snapshot())
-    order by e.tx, e.seq limit ${limit}`)
+  const rows = await db.query(
+    named(
+      'events_page',
+      sql`
+      select ${columns} from read_events(${laneNumber(lane)}::smallint, ${after.tx}::xid8, ${after.seq}::bigint,
+        pg_snapshot_xmin(pg_current_snapshot()), ${limit}::integer) e
+      order by e.tx, e.seq`,
+    ),
+  )
   return rows.map(eventOf)
 }
 
@@ -22,11 +27,14 @@ export async function readBetween(db: WorkerTx, after: Position, horizon: string
   const lanes: readonly Lane[] = ['live', 'bulk']
   const found = await Promise.all(
     lanes.map((lane) =>
-      db.query(sql`
-        select ${columns} from events e
-        where e.lane = ${laneNumber(lane)} and (e.tx, e.seq) > (${after.tx}::xid8, ${after.seq}::bigint)
-          and e.tx < ${horizon}::xid8
-        order by e.tx, e.seq`),
+      db.query(
+        named(
+          'events_span',
+          sql`
+          select ${columns} from read_events(${laneNumber(lane)}::smallint, ${after.tx}::xid8, ${after.seq}::bigint,
+            ${horizon}::xid8, null) e`,
+        ),
+      ),
     ),
   )
   return found.flat().map(eventOf).sort(byPosition)
@@ -51,7 +59,9 @@ export async function readAt(db: WorkerTx, tenantId: string, at: Position): Prom
 
 /** The first transaction id that is not surely finished: nothing new will appear below it. */
 export async function readHorizon(db: WorkerTx): Promise<string> {
-  const rows = await db.query<{ horizon: string }>(sql`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`)
+  const rows = await db.query<{ horizon: string }>(
+    named('horizon', sql`select pg_snapshot_xmin(pg_current_snapshot())::text as horizon`),
+  )
   return rows[0]?.horizon ?? '0'
 }
 

@@ -112,10 +112,11 @@ declare
 begin
   perform pg_advisory_xact_lock(hashtext('clientforge.event_partitions'));
   for part in
-    select c.relname, to_date(right(c.relname, 8), 'YYYYMMDD') as day
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'public.events'::regclass
-      and to_date(right(c.relname, 8), 'YYYYMMDD') < (now() at time zone 'UTC')::date - keep_days
+    -- The case, because the planner may look at the names of all tables before it knows which are days.
+    select c.relname, d.day
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid cross join lateral (
+      select case when c.relname ~ '^events_[0-9]{8}$' then to_date(right(c.relname, 8), 'YYYYMMDD') end) as d(day)
+    where i.inhparent = 'public.events'::regclass and d.day < (now() at time zone 'UTC')::date - keep_days
     order by c.relname
   loop
     execute format(

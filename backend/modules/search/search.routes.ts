@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { type Entity, named } from '../../kernel/entity/define.ts'
-import { idSchema } from '../../kernel/entity/fields.ts'
+import { idSchema, instantSchema } from '../../kernel/entity/fields.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
 import { findCandidates, mostCandidates } from './candidates.ts'
@@ -121,9 +121,8 @@ const typesSchema = (types: readonly string[]) =>
     .optional()
     .meta({ type: 'string', description: `Any of ${types.join(', ')}, separated by commas` })
 
-const momentSchema = z.union([z.iso.date().transform((day) => `${day}T00:00:00Z`), z.iso.datetime({ offset: true })], {
-  error: 'must be a date or an RFC 3339 time',
-})
+const day = z.iso.date().transform((text) => `${text}T00:00:00Z`)
+const momentSchema = z.union([day.pipe(instantSchema), instantSchema], { error: 'must be a date or an RFC 3339 time' })
 
 const parameters = {
   q: z

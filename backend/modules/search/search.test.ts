@@ -129,6 +129,8 @@ describe('an answer', () => {
       'ownerId=me',
       'createdAfter=yesterday',
       'createdAfter=2026-13-01',
+      'createdAfter=0000-01-01',
+      'createdBefore=0000-12-31T23:59:59Z',
       'page=1',
       'q=a&q=b',
       'tags=',

@@ -153,8 +153,8 @@ function authenticating(authenticator: Authenticator) {
 
 function handling(route: Route, options: HttpOptions) {
   return async (request: ExpressRequest, response: ExpressResponse): Promise<void> => {
-    const parsed = parse(route, request)
     response.locals.route = route.path
+    const parsed = parse(route, request)
     const answer = route.public
       ? await route.handle(callerOf(request), parsed)
       : await answerPrivately(route, request, response, parsed, options)

@@ -23,9 +23,9 @@ export interface EntityDefinition {
   readonly verbs?: readonly Verb[]
   /** Members of which at least one must be given on create. */
   readonly requireOneOf?: readonly string[]
-  /** Whether it stands in the search. */
+  /** Whether it stands in the search of all records. */
   readonly searchable?: boolean
-  /** Sockets, timeline: whether people may follow it. All CRM records are. */
+  /** A create as the API reference shows it. */
   readonly example: Readonly<Record<string, unknown>>
 }
 

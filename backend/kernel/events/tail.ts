@@ -1,7 +1,7 @@
 import type { WorkerTx } from '../db/database.ts'
 import type { Logger } from '../log.ts'
 import type { DomainEvent, Position } from './event.ts'
-import { byPosition, readBetween, readHorizon, readSince } from './log.ts'
+import { readBetween, readHorizon, readSince } from './log.ts'
 import type { Tail } from './tail.port.ts'
 import type { Wake } from './wake.ts'
 
@@ -30,10 +30,8 @@ export function createTail(db: WorkerTx, wake: Wake, log: Logger): RunningTail {
         // Nothing of ours can be below a horizon that has not passed the cursor; but who woke us meanwhile may have moved it.
         if (BigInt(horizon) <= BigInt(position.tx)) continue
         const events = await readBetween(db, position, horizon)
-        const last = events.at(-1)
         // No later event can have a transaction below the horizon, so the cursor may stand there.
         position = { tx: String(BigInt(horizon) - 1n), seq: maxSeq }
-        if (last && byPosition(last, position) > 0) position = last
         if (events.length > 0) for (const listener of listeners) listener(events)
       } while (again && !stopped)
       if (!healthy) log.info('the tail of the event log moves again')

@@ -15,7 +15,7 @@ import { compileRights } from './rights.ts'
 import { accessTokenSeconds, hashToken, type Tokens } from './tokens.ts'
 
 /** Days after its last use at which a session ends. */
-const sessionDays = 30
+export const sessionDays = 30
 /** Seconds in which the same device may send a refresh token again: two tabs, a lost answer. */
 const graceSeconds = 10
 

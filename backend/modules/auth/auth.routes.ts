@@ -11,7 +11,16 @@ import { invalidMember, notFound } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import type { Rights } from '../../kernel/rights.ts'
-import { login, logout, readTenant, refresh, refuseRegistration, register, type SignIn } from './auth.actions.ts'
+import {
+  login,
+  logout,
+  readTenant,
+  refresh,
+  refuseRegistration,
+  register,
+  type SignIn,
+  sessionDays,
+} from './auth.actions.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface AuthOptions {
@@ -241,7 +250,7 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
 function signedIn(status: number, signIn: SignIn, cookie: boolean | undefined, options: AuthOptions): Answer {
   if (!cookie) return { status, body: signIn }
   const { refreshToken, ...body } = signIn
-  return { status, body, headers: { 'Set-Cookie': cookieOf(refreshToken, 30 * 24 * 3600, options) } }
+  return { status, body, headers: { 'Set-Cookie': cookieOf(refreshToken, sessionDays * 24 * 3600, options) } }
 }
 
 const cookieName = 'clientforge_refresh'

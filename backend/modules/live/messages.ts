@@ -68,16 +68,12 @@ const recordMessages: Readonly<Record<string, string | null>> = {
   viewed: null,
 }
 
-/** Who signs in when is nobody else's business. */
-const personal: ReadonlySet<string> = new Set(['logged_in', 'logged_out'])
-
 function ofRecord(sources: MessageSources, entity: Entity, event: DomainEvent): readonly Message[] {
   const { tenantId, type, recordId: id, version } = event
   if (id === null) return []
   const belonging = belongingOf(entity, event)
   const record = recordTopic(tenantId, type, id)
   const verb = event.name.slice(event.name.indexOf('.') + 1)
-  if (personal.has(verb)) return []
   const name = version === null ? null : Object.hasOwn(recordMessages, verb) ? recordMessages[verb] : 'record:updated'
   const messages: Message[] = []
   if (name) {

@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Actor, Ctx, Lane } from '../context.ts'
-import type { Tx, WorkerTx } from '../db/database.ts'
+import type { Tx } from '../db/database.ts'
 import { newId } from '../ids.ts'
 import type { NewEvent } from './event.ts'
 
@@ -22,7 +22,7 @@ export async function appendEvents(tx: Tx, events: readonly NewEvent[]): Promise
 }
 
 /** An event with all that a context would have added. */
-export interface SignedEvent extends NewEvent {
+interface SignedEvent extends NewEvent {
   readonly tenantId: string
   readonly lane: Lane
   readonly actor: Actor
@@ -32,18 +32,13 @@ export interface SignedEvent extends NewEvent {
   readonly userAgent?: string | null
 }
 
-/** Appends events of any tenant to the log as the worker, in the transaction of a subscription. */
-export async function appendAs(tx: WorkerTx, events: readonly SignedEvent[]): Promise<void> {
-  if (events.length > 0) await insert(tx, events)
-}
-
 /** Who, when and for whom: what a context adds to an event. */
 export function signature(ctx: Ctx): Omit<SignedEvent, keyof NewEvent> {
   const { tenantId, lane, actor, requestId, operationId, ip, userAgent } = ctx
   return { tenantId, lane, actor, requestId, operationId, ip, userAgent }
 }
 
-async function insert(tx: Tx | WorkerTx, events: readonly SignedEvent[]): Promise<void> {
+async function insert(tx: Tx, events: readonly SignedEvent[]): Promise<void> {
   const rows = events.map((event) => ({ ...event, id: newId(), lane: laneNumber(event.lane) }))
   await tx.query(sql`
     insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip,

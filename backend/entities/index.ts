@@ -26,7 +26,7 @@ import { userRoutes } from './users/user.routes.ts'
 interface Noun {
   readonly entity: Entity
   readonly offers: readonly Offer[]
-  readonly routes?: (db: Database, repository: Repository) => Route[]
+  readonly routes?: (db: Database, repository: Repository, registry: Registry) => Route[]
 }
 
 const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
@@ -88,7 +88,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
           },
           offers,
         ),
-        ...(routes?.(db, repository(entity.type)) ?? []),
+        ...(routes?.(db, repository(entity.type), registry) ?? []),
       ]),
   }
 }

@@ -40,6 +40,8 @@ export interface Field<T = unknown> {
   /** The noun it refers to; one id, or several with `many`. */
   readonly ref?: string
   readonly many?: boolean
+  /** The nouns that a `related` may point at. */
+  readonly refs?: readonly string[]
   /** The name of the included record (`companyId` → `company`). */
   readonly include?: string
   /** `tags`, `links` and `custom`: also kept in a narrow side table, which filters use. */
@@ -306,6 +308,7 @@ export const refs = (type: string, options: Options<string[]> = {}): Field<strin
 /** What a note or a task is about: `[{type, id}]`; filtered by the id. */
 export const related = (types: readonly [string, ...string[]], options: Options<Related[]> = {}): Field<Related[]> => ({
   kind: 'related',
+  refs: types,
   schema: z
     .array(z.strictObject({ type: z.enum(types), id: idSchema }))
     .max(50)

@@ -28,13 +28,13 @@ export function missingSql(
   return checks.length === 0 ? `'{}'::text[]` : `array_remove(array[${checks.join(', ')}]::text[], null)`
 }
 
-const isReference = (field: Field): boolean => field.ref !== undefined || field.kind === 'related'
+const isReference = (field: Field): boolean => field.ref !== undefined || field.refs !== undefined
 
 function checkSql(name: string, field: Field, registry: Registry, bind: Binder, withOld: boolean): string {
   const old = `o.${columnOf(name, field)}`
   const parameter = bind(name, field.type)
-  if (field.kind === 'related') {
-    const types = relatedTypes.map((type) => `when '${type}' then ${existsSql(registry.target(type), 'want.id', bind)}`)
+  if (field.refs) {
+    const types = field.refs.map((type) => `when '${type}' then ${existsSql(registry.target(type), 'want.id', bind)}`)
     const kept = withOld ? `${old} @> jsonb_build_array(jsonb_build_object('type', want.type, 'id', want.id)) or ` : ''
     return `not exists (select 1 from jsonb_to_recordset(${parameter}) as want(type text, id uuid)
       where not (${kept}case want.type ${types.join(' ')} else false end))`
@@ -50,6 +50,3 @@ function checkSql(name: string, field: Field, registry: Registry, bind: Binder, 
 
 const existsSql = (target: Target, id: string, bind: Binder): string =>
   `exists (select 1 from ${target.table} x where x.tenant_id = ${bind('tenant', 'uuid')} and x.id = ${id} and ${target.live})`
-
-/** What `related[]` may point at. */
-const relatedTypes = ['contact', 'company', 'deal', 'task', 'note'] as const

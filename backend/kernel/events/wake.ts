@@ -1,7 +1,7 @@
 import type { Direct } from '../db/direct.ts'
 import type { Logger } from '../log.ts'
 
-/** Wakes whoever reads the log: within 10 ms in this process, within 30 ms in the others, and by a timer that repairs. */
+/** Wakes whoever reads the log: at once in this process, within 20 ms in the others, and by a timer that repairs. */
 export interface Wake {
   /** Called after every commit of this process that brought events. */
   committed(): void
@@ -11,29 +11,18 @@ export interface Wake {
 }
 
 const coalesce = 20
-const breath = 10
 const busyTimer = 250
 const idleTimer = 1_000
 
 /**
- * Who has just been woken is woken again 10 ms later at the earliest: under load every reader would else ask the database
- * after every commit. Joins commits of 20 ms into one NOTIFY on a connection of its own: within the business transaction
- * it would make the commits queue up (measured: between a half and a ninth of the writes).
+ * Joins commits of 20 ms into one NOTIFY on a connection of its own: within the business transaction it would make the
+ * commits queue up (measured: between a half and a ninth of the writes).
  */
 export function createWake(direct: Direct, log: Logger): Wake {
   const listeners: (() => void)[] = []
   let pending: NodeJS.Timeout | null = null
   let lastActive = 0
-  let lastWake = 0
-  let due: NodeJS.Timeout | null = null
   const wake = () => {
-    const wait = breath - (performance.now() - lastWake)
-    if (wait <= 0) rouse()
-    else due ??= setTimeout(rouse, wait)
-  }
-  const rouse = () => {
-    due = null
-    lastWake = performance.now()
     for (const listener of listeners) listener()
   }
   const tell = () => {
@@ -62,7 +51,6 @@ export function createWake(direct: Direct, log: Logger): Wake {
     stop: () => {
       clearTimeout(timer)
       if (pending) clearTimeout(pending)
-      if (due) clearTimeout(due)
     },
   }
 }

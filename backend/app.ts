@@ -54,7 +54,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const bus = createBus(log)
   const tail = createTail(db.worker, wake, log)
   const tokens = createTokens(config.jwtSecret)
-  const principals = createPrincipals(db, tokens, () => tail.healthy)
+  const principals = createPrincipals(db, tokens)
   const customFields = createCustomFields(db)
   const entities = createEntities(db, customFields)
   const nouns = entities.registry.entities

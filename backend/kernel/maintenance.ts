@@ -30,13 +30,17 @@ export function createMaintenance(
     if (!direct.connected || !(await direct.tryLock(lock))) return
     try {
       await step('event partitions are made', () => db.worker.query(sql`select make_event_partitions(${daysAhead})`))
-      await step('old event partitions are dropped', () =>
-        db.worker.query(sql`select drop_event_partitions(${keepDays})`),
-      )
+      await step('old event partitions are dropped', dropDays)
       for (const module of modules)
         if (module.maintain) await step(`${module.name} is maintained`, () => module.maintain?.())
     } finally {
       await direct.release(lock)
+    }
+  }
+  const dropDays = async (): Promise<void> => {
+    for (let dropped = true; dropped; ) {
+      const [row] = await db.worker.query(sql`select drop_event_partition(${keepDays}) as day`)
+      dropped = row?.day != null
     }
   }
   const step = async (what: string, work: () => Promise<unknown> | undefined): Promise<void> => {

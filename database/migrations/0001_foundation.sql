@@ -62,6 +62,7 @@ create table tenants (
   updated_at timestamptz(3) not null default now(),
   version integer not null default 1
 );
+create unique index tenants_demo on tenants (demo) where demo;
 call protect('tenants', 'select, update', 'select', null, 'id');
 
 -- One account for each person, over all tenants. Only the definer functions below reach it.
@@ -186,12 +187,6 @@ language sql volatile security definer set search_path = pg_catalog, public, pg_
 $$;
 call offer('create_account(uuid, text, text)', 'app');
 
-create function set_password_hash(account uuid, new_hash text) returns void
-language sql volatile security definer set search_path = pg_catalog, public, pg_temp as $$
-  update accounts set password_hash = new_hash where id = account
-$$;
-call offer('set_password_hash(uuid, text)', 'app');
-
 -- The membership with which an account signs in: the tenant used last, else the oldest.
 create function find_membership(account uuid) returns table (tenant_id uuid, user_id uuid)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
@@ -231,7 +226,7 @@ call offer('find_session_tenant(uuid)', 'app');
 drop table idempotency_keys, sessions cascade;
 alter table teams drop constraint teams_tenant_id_manager_id_fkey;
 drop table users, teams, accounts, tenants cascade;
-drop function find_account(text), create_account(uuid, text, text), set_password_hash(uuid, text), find_membership(uuid),
+drop function find_account(text), create_account(uuid, text, text), find_membership(uuid),
   note_tenant(uuid, uuid), create_tenant(uuid, text, boolean), find_demo_tenant(), find_session_tenant(uuid);
 drop procedure protect(regclass, text, text, text, name), offer(regprocedure, text[]);
 drop function current_tenant(), role_named(text);

@@ -102,9 +102,10 @@ do $$ begin
   execute format('grant select, insert, update, delete on parked_events to %I', role_named('worker'));
 end $$;
 
--- Drops the days that every cursor and parked event is past and that are older than the days to keep. Detaching locks the
--- whole log: behind a long reader it gives up until the next round, as all writers would queue up behind it.
-create function drop_event_partitions(keep_days integer) returns setof text
+-- Drops the oldest day that every cursor and parked event is past and that is older than the days to keep; null when there
+-- is none. One day a call, because detaching locks the whole log until the transaction ends; behind a long reader it gives
+-- up until the next round, as all writers would queue up behind it.
+create function drop_event_partition(keep_days integer) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, public, pg_temp set lock_timeout = '2s' as $$
 declare
   part record;
@@ -123,13 +124,14 @@ begin
       'select exists (select 1 from public.%I e, public.event_cursors c where e.lane = c.lane and (e.tx, e.seq) > (c.tx, c.seq))
            or exists (select 1 from public.parked_events p where p.occurred_at >= %L and p.occurred_at < %L)',
       part.relname, part.day::timestamp at time zone 'UTC', (part.day + 1)::timestamp at time zone 'UTC') into held;
-    exit when held;
+    if held then return null; end if;
     execute format('alter table public.events detach partition public.%I', part.relname);
     execute format('drop table public.%I', part.relname);
-    return next part.relname;
+    return part.relname;
   end loop;
+  return null;
 end $$;
-call offer('drop_event_partitions(integer)', 'worker');
+call offer('drop_event_partition(integer)', 'worker');
 
 -- After a restore into another cluster transaction ids start low again, and old cursors would skip what is new: put the
 -- old rows and cursors below every id that this cluster will give, keeping their order. The owner calls it at the start.
@@ -159,7 +161,7 @@ revoke all on function renumber_event_log() from public;
 
 -- Down Migration
 
-drop function renumber_event_log(), drop_event_partitions(integer), make_event_partitions(integer),
+drop function renumber_event_log(), drop_event_partition(integer), make_event_partitions(integer),
   read_events(smallint, xid8, bigint, xid8, integer);
 drop table event_log_cluster, parked_events, event_cursors, events;
 drop sequence events_seq;

@@ -67,7 +67,6 @@ create table companies (
 );
 create unique index companies_external_id on companies (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index companies_archived on companies (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
-create index companies_deleted on companies (deleted_at) where deleted_at is not null;
 create index companies_created_at_sort on companies (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index companies_updated_at_sort on companies (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index companies_name_sort on companies (tenant_id, name, id) where deleted_at is null and archived_at is null;
@@ -122,7 +121,6 @@ create table contacts (
 );
 create unique index contacts_external_id on contacts (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index contacts_archived on contacts (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
-create index contacts_deleted on contacts (deleted_at) where deleted_at is not null;
 create index contacts_created_at_sort on contacts (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index contacts_updated_at_sort on contacts (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index contacts_name_sort on contacts (tenant_id, name, id) where deleted_at is null and archived_at is null;
@@ -182,7 +180,6 @@ create table deals (
 );
 create unique index deals_external_id on deals (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index deals_archived on deals (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
-create index deals_deleted on deals (deleted_at) where deleted_at is not null;
 create index deals_created_at_sort on deals (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index deals_updated_at_sort on deals (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index deals_name_sort on deals (tenant_id, name, id) where deleted_at is null and archived_at is null;
@@ -280,7 +277,6 @@ create table tasks (
 );
 create unique index tasks_external_id on tasks (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index tasks_archived on tasks (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
-create index tasks_deleted on tasks (deleted_at) where deleted_at is not null;
 create index tasks_created_at_sort on tasks (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index tasks_updated_at_sort on tasks (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index tasks_title_sort on tasks (tenant_id, title, id) where deleted_at is null and archived_at is null;
@@ -325,7 +321,6 @@ create table notes (
 );
 create unique index notes_external_id on notes (tenant_id, external_id) where deleted_at is null and external_id is not null;
 create index notes_archived on notes (tenant_id, archived_at, id) where deleted_at is null and archived_at is not null;
-create index notes_deleted on notes (deleted_at) where deleted_at is not null;
 create index notes_created_at_sort on notes (tenant_id, created_at, id) where deleted_at is null and archived_at is null;
 create index notes_updated_at_sort on notes (tenant_id, updated_at, id) where deleted_at is null and archived_at is null;
 create index notes_pinned on notes (tenant_id, pinned, created_at, id) where deleted_at is null and archived_at is null;

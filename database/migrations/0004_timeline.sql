@@ -50,7 +50,9 @@ begin
     select m::date from generate_series(this_month - interval '1 month', this_month + make_interval(months => months_ahead), interval '1 month') m
   loop
     if to_regclass(format('public.activities_%s', to_char(month, 'YYYYMM'))) is null then
-      execute format('create table public.%I partition of public.activities for values from (%L) to (%L)',
+      -- Made apart and then attached: "partition of" would lock the whole timeline.
+      execute format('create table public.%I (like public.activities including all)', format('activities_%s', to_char(month, 'YYYYMM')));
+      execute format('alter table public.activities attach partition public.%I for values from (%L) to (%L)',
         format('activities_%s', to_char(month, 'YYYYMM')), month::timestamp at time zone 'UTC',
         (month + interval '1 month') at time zone 'UTC');
     end if;

@@ -102,6 +102,10 @@ function openPool(connectionString: string, max: number, name: string, log: Logg
     // A pool that ends does not wait for the goodbye of each connection, and the server may be quicker.
     if (!pool.ending) log.warn({ err: error, pool: name }, 'an idle database connection was lost')
   })
+  // A client that is lent out tells of a lost connection by itself; unheard, that would end the process.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ err: error, pool: name }, 'a database connection was lost'))
+  })
   return pool
 }
 

@@ -22,22 +22,34 @@ export async function readAfter(db: WorkerTx, lane: Lane, after: Position, limit
   return rows.map(eventOf)
 }
 
-/** All events of all lanes after a position and before a horizon that was read first, so that no lane runs ahead. */
-export async function readBetween(db: WorkerTx, after: Position, horizon: string): Promise<DomainEvent[]> {
+/**
+ * The events of all lanes after a position and before a horizon that was read first, so that no lane runs ahead. Where a
+ * lane has more than the limit, the stretch ends for all of them where that lane's page does; `upTo` says where.
+ */
+export async function readBetween(
+  db: WorkerTx,
+  after: Position,
+  horizon: string,
+  limit: number,
+): Promise<{ events: DomainEvent[]; upTo: Position | null }> {
   const lanes: readonly Lane[] = ['live', 'bulk']
-  const found = await Promise.all(
-    lanes.map((lane) =>
-      db.query(
+  const pages = await Promise.all(
+    lanes.map(async (lane) => {
+      const rows = await db.query(
         named(
           'events_span',
           sql`
           select ${columns} from read_events(${laneNumber(lane)}::smallint, ${after.tx}::xid8, ${after.seq}::bigint,
-            ${horizon}::xid8, null) e`,
+            ${horizon}::xid8, ${limit}::integer) e`,
         ),
-      ),
-    ),
+      )
+      return rows.map(eventOf).sort(byPosition)
+    }),
   )
-  return found.flat().map(eventOf).sort(byPosition)
+  const [cut = null] = pages.flatMap((page) => (page.length < limit ? [] : page.slice(-1))).sort(byPosition)
+  const events = pages.flat().sort(byPosition)
+  if (cut === null) return { events, upTo: null }
+  return { events: events.filter((event) => byPosition(event, cut) <= 0), upTo: { tx: cut.tx, seq: cut.seq } }
 }
 
 /** The first events of one tenant since a moment, up to the horizon, in (tx, seq) order. */

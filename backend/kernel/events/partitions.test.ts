@@ -48,8 +48,10 @@ test('the days ahead are there, and making them waits for no writer', async () =
 
 test('a day is dropped only when every cursor and parked event is past it', async () => {
   const worker = house.app.database.db.worker
-  const drop = async () =>
-    (await worker.query({ text: 'select drop_event_partitions(7) as name', values: [] })).map((row) => row.name)
+  const drop = async (): Promise<string[]> => {
+    const [row] = await worker.query({ text: 'select drop_event_partition(7) as name', values: [] })
+    return row?.name ? [row.name, ...(await drop())] : []
+  }
   for (const age of [20, 19, 8]) await makeDay(age)
   const [old] = await owner(`
     insert into events (tenant_id, tx, seq, id, lane, name, type, occurred_at, actor, request_id, operation_id)
@@ -73,12 +75,12 @@ test('a day is dropped only when every cursor and parked event is past it', asyn
 
 test('a date is read off the names of days alone, whatever way the planner takes', async () => {
   await owner(`set enable_indexscan = off; set enable_bitmapscan = off; set enable_nestloop = off;
-    select drop_event_partitions(7)`)
+    select drop_event_partition(7)`)
 })
 
 test('only the worker may make and drop days', async () => {
   const { db } = house.app.database
-  for (const call of ['make_event_partitions(7)', 'drop_event_partitions(0)', 'renumber_event_log()']) {
+  for (const call of ['make_event_partitions(7)', 'drop_event_partition(0)', 'renumber_event_log()']) {
     await expect(db.anonymous({ text: `select ${call}`, values: [] })).rejects.toMatchObject({ code: '42501' })
   }
   await expect(db.worker.query({ text: 'select renumber_event_log()', values: [] })).rejects.toMatchObject({

@@ -219,7 +219,10 @@ export function createRunner(
 }
 
 /** Rolls a transaction back that nobody needs. */
-class Overtaken extends Error {}
+class Overtaken extends Error {
+  // An error with a code leaves the connection its place in the pool.
+  readonly code = 'ROLLED_BACK'
+}
 
 const backoff = (attempts: number): number =>
   Math.min(longestPause, 100 * 2 ** Math.min(attempts - 1, 12)) * (0.75 + Math.random() / 2)

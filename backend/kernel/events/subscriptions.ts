@@ -80,6 +80,9 @@ export async function replay(
 }
 
 /** Somebody else has replayed it. */
-class Gone extends Error {}
+class Gone extends Error {
+  // An error with a code leaves the connection its place in the pool.
+  readonly code = 'ROLLED_BACK'
+}
 
 export { listParked }

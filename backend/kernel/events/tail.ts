@@ -29,10 +29,11 @@ export function createTail(db: WorkerTx, wake: Wake, log: Logger): RunningTail {
         const horizon = await readHorizon(db)
         // Nothing of ours can be below a horizon that has not passed the cursor; but who woke us meanwhile may have moved it.
         if (BigInt(horizon) <= BigInt(position.tx)) continue
-        const events = await readBetween(db, position, horizon)
+        const { events, upTo } = await readBetween(db, position, horizon, stretch)
         // No later event can have a transaction below the horizon, so the cursor may stand there.
-        position = { tx: String(BigInt(horizon) - 1n), seq: maxSeq }
-        if (events.length > 0) for (const listener of listeners) listener(events)
+        position = upTo ?? { tx: String(BigInt(horizon) - 1n), seq: maxSeq }
+        if (upTo) again = true
+        if (events.length > 0) tell(events)
       } while (again && !stopped)
       if (!healthy) log.info('the tail of the event log moves again')
       healthy = true
@@ -41,6 +42,16 @@ export function createTail(db: WorkerTx, wake: Wake, log: Logger): RunningTail {
       healthy = false
     } finally {
       looking = null
+    }
+  }
+
+  const tell = (events: readonly DomainEvent[]): void => {
+    for (const listener of listeners) {
+      try {
+        listener(events)
+      } catch (error) {
+        log.error({ err: error }, 'a listener of the tail failed; the others were told')
+      }
     }
   }
 
@@ -65,4 +76,6 @@ export function createTail(db: WorkerTx, wake: Wake, log: Logger): RunningTail {
   }
 }
 
+/** Events of a lane that are read at once: after an outage the whole backlog would fill the memory. */
+const stretch = 5_000
 const maxSeq = '9223372036854775807'

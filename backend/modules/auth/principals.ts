@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import sql from 'sql-template-tag'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
@@ -23,13 +24,22 @@ export interface Principals extends Authenticator {
 
 const forgetters = new Set(['user', 'team', 'session'])
 
+/** The log can stand behind another's open transaction; so old a right is looked up anew all the same. */
+const believedFor = 1_000
+
 /** Checks access tokens against live sessions and rights, cached by session until the log says otherwise. */
-export function createPrincipals(db: Database, tokens: Tokens, cacheIsRight: () => boolean): Principals {
-  const byTenant = new Map<string, Map<string, Promise<Principal>>>()
+export function createPrincipals(db: Database, tokens: Tokens): Principals {
+  const byTenant = new LRUCache<string, LRUCache<string, Promise<Principal>>>({ max: 10_000 })
+  const sessionsOf = (tenantId: string): LRUCache<string, Promise<Principal>> => {
+    const known = byTenant.get(tenantId)
+    if (known) return known
+    const fresh = new LRUCache<string, Promise<Principal>>({ max: 10_000, ttl: believedFor })
+    byTenant.set(tenantId, fresh)
+    return fresh
+  }
   const principalOf = (tenantId: string, sessionId: string, userId: string): Promise<Principal> => {
-    const sessions = byTenant.get(tenantId) ?? new Map<string, Promise<Principal>>()
-    byTenant.set(tenantId, sessions)
-    const known = cacheIsRight() ? sessions.get(sessionId) : undefined
+    const sessions = sessionsOf(tenantId)
+    const known = sessions.get(sessionId)
     if (known) return known
     const loading = load(db.tenant(systemCtx(tenantId)), sessionId, userId)
     sessions.set(sessionId, loading)

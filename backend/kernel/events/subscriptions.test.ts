@@ -4,6 +4,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { eventually } from '../../test/client.ts'
+import { startProcess } from '../../test/process.ts'
 import { newId } from '../ids.ts'
 import { appendEvents } from './append.ts'
 import type { DomainEvent } from './event.ts'
@@ -135,6 +136,30 @@ test('one event that cannot be digested is parked, the others pass once, and it 
   expect([first.status, second.status].toSorted()).toEqual(['fulfilled', 'rejected'])
   expect(await digested([poison])).toEqual([poison])
   expect(await parkedOf('clerk')).toEqual([])
+})
+
+test('an operator lists and replays parked events from the command line', async () => {
+  const contact = await house.alice.build('contact')
+  await eventually(async () => (await house.alice.timeline('contact', contact.id, 1)).length === 1, 'the activity')
+  await asOwner(house.ownerUrl, (client) =>
+    client.query(
+      `insert into parked_events (subscription, tx, seq, lane, tenant_id, event_id, name, occurred_at, error)
+       select 'timeline', tx, seq, lane, tenant_id, id, name, occurred_at, 'Error: no room' from events where record_id = $1`,
+      [contact.id],
+    ),
+  )
+  const parked = (...command: string[]) =>
+    startProcess({ DATABASE_URL: house.ownerUrl, STORAGE_DIR: house.config.storageDir }, [
+      'scripts/parked.ts',
+      ...command,
+    ])
+  const listed = parked('list', 'timeline')
+  expect([await listed.ended, listed.output]).toEqual([0, expect.stringContaining('contact.created')])
+  expect(listed.output).toContain('Error: no room')
+  const replayed = parked('replay', 'timeline')
+  expect([await replayed.ended, replayed.output]).toEqual([0, '1 of 1 digested.\n'])
+  expect(await parkedOf('timeline')).toEqual([])
+  expect(await house.alice.timeline('contact', contact.id, 1)).toHaveLength(1)
 })
 
 test('a permanent error parks its event at once, though nothing passes beside it', async () => {

@@ -105,7 +105,8 @@ export async function eventually<T>(look: () => Promise<T | undefined | false>, 
   }
 }
 
-const paths: Readonly<Record<string, string>> = {
+/** Where records that tests make are posted, by what they are called here. */
+export const paths: Readonly<Record<string, string>> = {
   contact: '/contacts',
   company: '/companies',
   deal: '/deals',

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { roleUrl } from '../kernel/db/roles.ts'
 import { asOwner, startTestApp, type TestApp } from './app.ts'
-import { eventually } from './client.ts'
+import { eventually, paths } from './client.ts'
 import { documentOf } from './openapi-check.ts'
 import { callOperation, operations } from './operations.ts'
 
@@ -118,14 +118,11 @@ describe('the catalogue of the database', () => {
 describe('the application’s role', () => {
   beforeAll(async () => {
     for (const who of [house.alice, house.charlie]) {
-      const { id } = await who.build('contact')
-      await who.build('deal', { contactIds: [id], tags: ['vip'] })
+      const made: Record<string, Record<string, unknown>> = {}
+      for (const type of Object.keys(paths)) made[type] = await who.build(type)
+      const customFields = { [String(made.customField?.key)]: 'EMEA' }
+      await who.build('deal', { contactIds: [made.contact?.id], tags: ['vip'], customFields })
       await who.build('task', { assigneeIds: [who.userId] })
-      await who.build('note')
-      await who.build('company')
-      const field = await who.build('customField')
-      await who.build('deal', { customFields: { [String(field.key)]: 'EMEA' } })
-      await who.build('team')
     }
     await house.alice.post('/notes', { body: 'Once' }, { 'Idempotency-Key': 'once' })
   })

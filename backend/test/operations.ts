@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Cast, password } from './cast.ts'
-import { type Client, eventually } from './client.ts'
+import { type Client, eventually, paths } from './client.ts'
 
 /** What a call of an operation needs beside its path. */
 export interface Call {
@@ -80,11 +80,6 @@ export const operations: Readonly<Record<string, Example>> = {
 
   search: async () => ({ query: 'q=engines' }),
   suggest: async () => ({ query: 'q=eng' }),
-  searchContacts: async () => ({ query: 'q=ada' }),
-  searchCompanies: async () => ({ query: 'q=engines' }),
-  searchDeals: async () => ({ query: 'q=engines' }),
-  searchTasks: async () => ({ query: 'q=offer' }),
-  searchNotes: async () => ({ query: 'q=christmas' }),
   indexRecord: async ({ alice }) => ({ body: { type: 'deal', id: (await alice.build('deal')).id } }),
   indexRecords: async ({ alice }) => ({ body: { type: 'deal', ids: [(await alice.build('deal')).id] } }),
   unindexRecord: async ({ alice }) => ({ params: { type: 'deal', id: (await alice.build('deal')).id } }),
@@ -101,9 +96,10 @@ export const operations: Readonly<Record<string, Example>> = {
 
 /** The calls that the engine offers for a record. */
 function records(name: string, type: string, values: Record<string, unknown>): Record<string, Example> {
+  const plural = (paths[type] ?? '').slice(1).replace(/^./, (letter) => letter.toUpperCase())
   const deleted: Example = async ({ alice }) => {
     const { id } = await alice.build(type)
-    await alice.delete(`/${type === 'company' ? 'companies' : `${type}s`}/${id}`)
+    await alice.delete(`${paths[type]}/${id}`)
     return at(id)
   }
   return {
@@ -119,6 +115,7 @@ function records(name: string, type: string, values: Record<string, unknown>): R
     [`bulk${name}`]: async () => ({ body: { operations: [{ op: 'create', data: values }] } }),
     [`upsert${name}`]: async () => ({ params: { externalId: unique('key') }, body: values }),
     [`list${name}Activities`]: built(type),
+    [`search${plural}`]: async () => ({ query: 'q=ada' }),
   }
 }
 

@@ -26,8 +26,13 @@ export function createPostgres(options: {
   workerConnections?: number
 }): Postgres {
   const { log } = options
-  const app = openPool(options.appUrl, options.appConnections ?? 10, 'clientforge app', log)
-  const workers = openPool(options.workerUrl, options.workerConnections ?? 6, 'clientforge worker', log)
+  const { pool: app, close: closeApp } = openPool(options.appUrl, options.appConnections ?? 10, 'clientforge app', log)
+  const { pool: workers, close: closeWorkers } = openPool(
+    options.workerUrl,
+    options.workerConnections ?? 6,
+    'clientforge worker',
+    log,
+  )
   const listeners: ((events: readonly Committed[]) => void)[] = []
   const committed = (events: readonly Committed[]) => {
     if (events.length > 0) for (const listener of listeners) listener(events)
@@ -80,7 +85,7 @@ export function createPostgres(options: {
     anonymous: (query) => withClient(app, async (client) => (await client.query(plain(query))).rows),
     onCommit: (listener) => void listeners.push(listener),
     close: async () => {
-      await Promise.all([app.end(), workers.end()])
+      await Promise.all([closeApp(), closeWorkers()])
     },
   }
 }
@@ -96,17 +101,36 @@ type Joined = Ctx & { readonly [open]?: () => OpenTransaction | undefined }
 
 const openOf = (ctx: Joined): OpenTransaction | undefined => ctx[open]?.()
 
-function openPool(connectionString: string, max: number, name: string, log: Logger): pg.Pool {
+function openPool(
+  connectionString: string,
+  max: number,
+  name: string,
+  log: Logger,
+): { pool: pg.Pool; close(): Promise<void> } {
   const pool = new pg.Pool({ connectionString, max, application_name: name, connectionTimeoutMillis: 5_000 })
-  pool.on('error', (error) => {
-    // A pool that ends does not wait for the goodbye of each connection, and the server may be quicker.
-    if (!pool.ending) log.warn({ err: error, pool: name }, 'an idle database connection was lost')
-  })
-  // A client that is lent out tells of a lost connection by itself; unheard, that would end the process.
+  const open = new Set<pg.PoolClient>()
+  let gone: () => void = () => {}
+  pool.on('error', (error) => log.warn({ err: error, pool: name }, 'an idle database connection was lost'))
   pool.on('connect', (client) => {
+    open.add(client)
+    // A client that is lent out tells of a lost connection by itself; unheard, that would end the process.
     client.on('error', (error) => log.warn({ err: error, pool: name }, 'a database connection was lost'))
   })
-  return pool
+  pool.on('remove', (client) => {
+    open.delete(client)
+    if (open.size === 0) gone()
+  })
+  return {
+    pool,
+    // `end` alone does not wait for the goodbye of each connection, and the server may be stopped before it is said.
+    close: async () => {
+      const all = new Promise<void>((resolve) => {
+        gone = resolve
+      })
+      await pool.end()
+      if (open.size > 0) await all
+    },
+  }
 }
 
 const plain = (query: Query): { name?: string; text: string; values: unknown[] } => ({

@@ -6,8 +6,8 @@ export default defineConfig({
     include: ['backend/**/*.test.ts', 'scripts/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     globalSetup: 'backend/test/global.setup.ts',
   },
 })

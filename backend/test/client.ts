@@ -94,9 +94,9 @@ export async function createClient(url: string, signIn?: SignIn): Promise<Client
   return client
 }
 
-/** Waits until something is there: looks again until it is or 15 seconds have passed, and then says what was missing. */
+/** Waits until something is there: looks again until it is or 30 seconds have passed, and then says what was missing. */
 export async function eventually<T>(look: () => Promise<T | undefined | false>, what: string): Promise<T> {
-  const deadline = Date.now() + 15_000
+  const deadline = Date.now() + 30_000
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found

@@ -13,7 +13,7 @@ export const company = defineEntity({
     industry: text({ max: 100, sort: true, searched: 'C' }),
     employees: integer({ min: 0, sort: true }),
     annualRevenue: money({ sort: true, sortColumn: 'annual_revenue_units' }),
-    currency: currency({ filter: ['isNull'] }),
+    currency: currency({ filter: [] }),
     phone: phone({ searched: 'B', filter: ['isNull'] }),
     address: address(),
     parentId: ref('company', { include: 'parent' }),

@@ -19,9 +19,11 @@ export function dealRoutes(db: Database, deals: Repository): Route[] {
         summary: 'Move a deal to a stage',
         body: z.strictObject({ stageId: idSchema, position: z.number().min(-1e15).max(1e15).optional() }),
       },
-      (tx, id, body) => move(tx, deals, id, body.stageId, body.position),
+      (tx, id, body, expected) => move(tx, deals, id, body, expected),
     ),
-    verbRoute(db, deal, { name: 'win', summary: 'Win a deal', body: noBody }, (tx, id) => win(tx, deals, id)),
+    verbRoute(db, deal, { name: 'win', summary: 'Win a deal', body: noBody }, (tx, id, _body, expected) =>
+      win(tx, deals, id, expected),
+    ),
     verbRoute(
       db,
       deal,
@@ -30,10 +32,13 @@ export function dealRoutes(db: Database, deals: Repository): Route[] {
         summary: 'Lose a deal',
         body: z.strictObject({ reason: textSchema(1000).optional() }).optional(),
       },
-      (tx, id, body) => lose(tx, deals, id, body?.reason),
+      (tx, id, body, expected) => lose(tx, deals, id, body?.reason, expected),
     ),
-    verbRoute(db, deal, { name: 'reopen', summary: 'Take a won or lost deal up again', body: noBody }, (tx, id) =>
-      reopen(tx, deals, id),
+    verbRoute(
+      db,
+      deal,
+      { name: 'reopen', summary: 'Take a won or lost deal up again', body: noBody },
+      (tx, id, _body, expected) => reopen(tx, deals, id, expected),
     ),
     route({
       method: 'get',

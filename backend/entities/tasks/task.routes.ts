@@ -10,14 +10,14 @@ import { task } from './task.entity.ts'
 /** What is special about tasks: the verbs. */
 export function taskRoutes(db: Database, tasks: Repository): Route[] {
   return [
-    verbRoute(db, task, { name: 'complete', summary: 'Complete a task', body: noBody }, (tx, id) =>
-      complete(tx, tasks, id),
+    verbRoute(db, task, { name: 'complete', summary: 'Complete a task', body: noBody }, (tx, id, _body, expected) =>
+      complete(tx, tasks, id, expected),
     ),
     verbRoute(
       db,
       task,
       { name: 'reopen', summary: 'Take a completed or cancelled task up again', body: noBody },
-      (tx, id) => reopen(tx, tasks, id),
+      (tx, id, _body, expected) => reopen(tx, tasks, id, expected),
     ),
     verbRoute(
       db,
@@ -27,7 +27,7 @@ export function taskRoutes(db: Database, tasks: Repository): Route[] {
         summary: 'Make these users the assignees',
         body: z.strictObject({ userIds: refs('user').schema }),
       },
-      (tx, id, body) => assign(tx, tasks, id, body.userIds),
+      (tx, id, body, expected) => assign(tx, tasks, id, body.userIds, expected),
     ),
   ]
 }

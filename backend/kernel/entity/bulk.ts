@@ -3,7 +3,7 @@ import type { Ctx } from '../context.ts'
 import type { Database, Tx } from '../db/database.ts'
 import { Problem } from '../errors.ts'
 import { parsePart } from '../http/body.ts'
-import { asProblem } from '../http/problem.ts'
+import { asProblem, problemMembers } from '../http/problem.ts'
 import { type Route, route } from '../http/route.ts'
 import { named } from './define.ts'
 import { idSchema } from './fields.ts'
@@ -100,7 +100,10 @@ async function oneByOne(
     const next = operations.slice(start, start + commitEvery)
     results.push(...(await db.transaction(ctx, (tx) => part(db, tx, repository, next))))
   }
-  return results.map(({ error, ...result }) => (error ? failed(error) : result))
+  const instance = `/api/v1/${repository.entity.path}/bulk`
+  return results.map(({ error, ...result }) =>
+    error ? { status: error.status, problem: problemMembers(error, instance, ctx.requestId) } : result,
+  )
 }
 
 interface Outcome extends Result {
@@ -167,10 +170,6 @@ async function alone(db: Database, tx: Tx, repository: Repository, operation: un
     if (!problem || problem.status >= 500) throw error
     return { status: problem.status, error: problem }
   }
-}
-
-function failed({ status, code, message: detail, errors }: Problem): Result {
-  return { status, problem: { status, code, detail, ...(errors ? { errors } : {}) } }
 }
 
 const withIndex = ({ status, code, message, errors }: Problem, index: number): Problem =>

@@ -19,6 +19,8 @@ export interface Wanted {
   readonly merged?: readonly string[]
   readonly expected?: Expected
   readonly data?: Values
+  /** Whether all members are given: what was left out takes what a create would give it. */
+  readonly whole?: boolean
 }
 
 /** A change; throws 404, 403, 412 or 400, and then nothing has changed. */
@@ -35,7 +37,15 @@ export function createChange(entity: Entity, registry: Registry): Change {
   const writable = writableOf(entity)
 
   return async (tx, id, shape, wanted) => {
-    const { values = {}, custom = null, readOnly = {}, merged = [], expected = null, data = {} } = wanted
+    const {
+      values = {},
+      custom = null,
+      readOnly = {},
+      merged = [],
+      expected = null,
+      data = {},
+      whole: complete = false,
+    } = wanted
     const whole: ChangeShape = {
       ...shape,
       names: writable.filter((name) => values[name] !== undefined),
@@ -43,6 +53,7 @@ export function createChange(entity: Entity, registry: Registry): Change {
       withReadOnly: Object.keys(readOnly).length > 0,
       withVersion: expected !== null,
       withUsers: (custom?.userIds.length ?? 0) > 0,
+      whole: complete,
     }
     const made = plans(JSON.stringify([whole, scopeShape(shape.scope)], withoutHolders), (bind) =>
       changeSql(entity, whole, registry, bind),

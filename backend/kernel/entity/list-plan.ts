@@ -94,7 +94,7 @@ function driverOf(entity: Entity, query: ListQuery): Driver | null {
     const driver = { filter, side, field, several, ranged: !matching, own }
     const inOrder = own || first?.name === 'createdAt'
     if (side && matching && inOrder) return driver
-    if (side === 'custom' && own) return driver
+    if (side === 'custom' && own && filter.operator in symbols) return driver
     if (!side && several && inOrder) return driver
   }
   return null
@@ -217,7 +217,7 @@ export function filterParameters(entity: Entity, filters: readonly Filter[]): Re
   return Object.fromEntries(
     filters.flatMap((filter) => {
       const side = filter.custom !== undefined || entity.all[filter.name]?.side !== undefined
-      const value = side && filter.operator === 'eq' ? [filter.value] : filter.value
+      const value = side && (filter.operator === 'eq' || filter.operator === 'ne') ? [filter.value] : filter.value
       const name = parameterOf(filter)
       return [[name, value], ...(filter.custom ? [[`${name}Field`, filter.custom.id]] : [])]
     }),
@@ -236,19 +236,12 @@ function conditionsOf(entity: Entity, query: ListQuery, driver: Driver | null, b
 
 function conditionSql(entity: Entity, filter: Filter, bind: Binder): string {
   const parameter = parameterOf(filter)
-  if (filter.custom) return customCondition(filter, bind)
+  if (filter.custom) return sideCondition(entity, filter, 'custom', bind)
   const field = fieldOf(entity, filter.name)
   const column = `r.${field.sortColumn ?? columnOf(filter.name, field)}`
   const type = field.sortType ?? field.type
   const { operator } = filter
-  if (field.side === 'tags') return sideExists('record_tags', entity, `s.tag = any(${bind(parameter, 'text[]')})`, bind)
-  if (field.side === 'links')
-    return sideExists(
-      'record_links',
-      entity,
-      `s.member = '${filter.name}' and s.target_id = any(${bind(parameter, 'uuid[]')})`,
-      bind,
-    )
+  if (field.side) return sideCondition(entity, filter, field.side, bind)
   if (operator === 'isNull') return `(${column} is null) = ${bind(parameter, 'boolean')}`
   if (operator === 'in') return `${column} = any(${bind(parameter, `${type}[]`)})`
   if (operator === 'ne') return `${column} is distinct from ${bind(parameter, type)}`
@@ -258,22 +251,36 @@ function conditionSql(entity: Entity, filter: Filter, bind: Binder): string {
   return `${column} ${symbols[operator]} ${bind(parameter, type)}`
 }
 
-function sideExists(table: string, entity: Entity, condition: string, bind: Binder): string {
-  return `exists (select 1 from ${table} s where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = r.id
-    and s.record_type = '${entity.type}' and ${condition})`
-}
-
-function customCondition(filter: Filter, bind: Binder): string {
+/** A condition on what a record has several of. `ne`, `nin` and `isNull=true` also hold where there is no value at all. */
+function sideCondition(entity: Entity, filter: Filter, side: 'tags' | 'links' | 'custom', bind: Binder): string {
+  const { operator } = filter
   const parameter = parameterOf(filter)
   const numeric = filter.custom?.type === 'number' || filter.custom?.type === 'date'
-  const column = numeric ? 's.number_value' : 's.text_value'
-  const type = numeric ? 'double precision' : 'text'
-  const any = filter.operator === 'eq' || filter.operator === 'in'
-  const condition = any
-    ? `${column} = any(${bind(parameter, `${type}[]`)})`
-    : `${column} ${symbols[filter.operator]} ${bind(parameter, type)}`
-  return `exists (select 1 from custom_values s where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = r.id
-    and s.field_id = ${bind(`${parameter}Field`, 'uuid')} and ${condition})`
+  const { table, of, column, type } = {
+    tags: { table: 'record_tags', of: `s.record_type = '${entity.type}'`, column: 's.tag', type: 'text' },
+    links: {
+      table: 'record_links',
+      of: `s.record_type = '${entity.type}' and s.member = '${filter.name}'`,
+      column: 's.target_id',
+      type: 'uuid',
+    },
+    custom: {
+      table: 'custom_values',
+      of: side === 'custom' ? `s.field_id = ${bind(`${parameter}Field`, 'uuid')}` : '',
+      column: numeric ? 's.number_value' : 's.text_value',
+      type: numeric ? 'double precision' : 'text',
+    },
+  }[side]
+  const exists = (condition: string): string =>
+    `exists (select 1 from ${table} s where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = r.id and ${of} and ${condition})`
+  const any = () => exists(`${column} = any(${bind(parameter, `${type}[]`)})`)
+  if (operator === 'eq' || operator === 'in') return any()
+  if (operator === 'ne' || operator === 'nin') return `not ${any()}`
+  if (operator === 'isNull') return `(not ${exists('true')}) = ${bind(parameter, 'boolean')}`
+  const text = () => `lower(${bind(parameter, 'text')})`
+  if (operator === 'contains') return exists(`strpos(lower(${column}), ${text()}) > 0`)
+  if (operator === 'startsWith') return exists(`starts_with(lower(${column}), ${text()})`)
+  return exists(`${column} ${symbols[operator]} ${bind(parameter, type)}`)
 }
 
 /** Several keys: after the cursor key by key, where a null stands behind every value. */

@@ -132,8 +132,11 @@ function parseText(text: string): string {
 }
 
 function customOperators(definition: CustomField): readonly Operator[] {
-  const exact: readonly Operator[] = ['eq', 'in']
-  return definition.type === 'number' || definition.type === 'date' ? [...exact, 'gt', 'gte', 'lt', 'lte'] : exact
+  const exact: readonly Operator[] = ['eq', 'ne', 'in', 'nin', 'isNull']
+  if (definition.type === 'boolean' || definition.type === 'user') return exact
+  return definition.type === 'number' || definition.type === 'date'
+    ? [...exact, 'gt', 'gte', 'lt', 'lte']
+    : [...exact, 'contains', 'startsWith']
 }
 
 function customParser(definition: CustomField): (text: string) => unknown {

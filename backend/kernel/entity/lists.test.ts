@@ -52,8 +52,8 @@ describe('a page', () => {
     const insert = (count: number) =>
       asOwner(house.ownerUrl, (client) =>
         client.query(
-          `insert into companies (tenant_id, id, name, created_at, updated_at)
-           select $1, gen_random_uuid(), 'Company ' || n, now(), now() from generate_series(1, $2::integer) n`,
+          `insert into companies (tenant_id, id, name, currency, created_at, updated_at)
+           select $1, gen_random_uuid(), 'Company ' || n, 'USD', now(), now() from generate_series(1, $2::integer) n`,
           [dave.tenantId, count],
         ),
       )

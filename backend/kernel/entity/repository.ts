@@ -31,9 +31,9 @@ export interface Repository {
   /** Every writable member is set: what is absent takes its default or null. */
   replace(tx: Tx, id: string, values: Values, options?: { expected?: Expected }): Promise<Changed>
   remove(tx: Tx, id: string, expected?: Expected): Promise<Changed>
-  restore(tx: Tx, id: string): Promise<Changed>
-  archive(tx: Tx, id: string): Promise<Changed>
-  unarchive(tx: Tx, id: string): Promise<Changed>
+  restore(tx: Tx, id: string, expected?: Expected): Promise<Changed>
+  archive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
+  unarchive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   findByExternalId(tx: Tx, externalId: string): Promise<string | null>
 }
 
@@ -70,11 +70,17 @@ export function createRepository(entity: Entity, registry: Registry, customField
     const merges = (name: string) => name === 'customFields' || entity.all[name]?.merge !== undefined
     const merged = whole ? [] : writable.filter((name) => merges(name) && objectOf(values[name]) !== undefined)
     const shape = { among: 'live', sides: 'follow', scope: scopeOf(tx, 'update') } as const
-    return change(tx, id, shape, { ...options, values, custom: checked, readOnly, merged })
+    return change(tx, id, shape, { ...options, values, custom: checked, readOnly, merged, whole })
   }
 
-  const mark = (tx: Tx, id: string, verb: string, fixed: Record<string, string>): Promise<Changed> =>
-    change(tx, id, { among: 'live', verb, fixed, sides: 'follow', scope: scopeOf(tx, 'update') }, {})
+  const mark = (
+    tx: Tx,
+    id: string,
+    verb: string,
+    fixed: Record<string, string>,
+    expected: Expected,
+  ): Promise<Changed> =>
+    change(tx, id, { among: 'live', verb, fixed, sides: 'follow', scope: scopeOf(tx, 'update') }, { expected })
 
   const repository: Repository = {
     entity,
@@ -123,7 +129,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
         },
         { expected },
       ),
-    restore: async (tx, id) => {
+    restore: async (tx, id, expected = null) => {
       const made = plan(
         (bind) => `
         select ${documentSql(entity, 'jsonb')} as doc, r.deleted_at is null as live from ${entity.table} r
@@ -131,7 +137,9 @@ export function createRepository(entity: Entity, registry: Registry, customField
       )
       const [row] = await tx.query(fill(made, { tenant: tx.ctx.tenantId, id }))
       if (!row) throw notFound()
-      if (row.live) return { ...(await repository.get(tx, id)), changed: false }
+      const scope = scopeOf(tx, 'delete')
+      // Nothing to do, but only for who might have done it.
+      if (row.live) return change(tx, id, { among: 'live', verb: 'restored', sides: 'follow', scope }, { expected })
       // Its side rows are made anew from what the record holds; what became required since is not asked of it.
       const held: Values = Object.assign(Object.create(null), row.doc.customFields)
       const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.path) : []
@@ -141,18 +149,13 @@ export function createRepository(entity: Entity, registry: Registry, customField
       return change(
         tx,
         id,
-        {
-          among: 'deleted',
-          verb: 'restored',
-          fixed: { deleted_at: 'null' },
-          sides: 'follow',
-          scope: scopeOf(tx, 'delete'),
-        },
-        { values: Object.fromEntries(sides.map(([name]) => [name, row.doc[name]])), custom: checked },
+        { among: 'deleted', verb: 'restored', fixed: { deleted_at: 'null' }, sides: 'follow', scope },
+        { values: Object.fromEntries(sides.map(([name]) => [name, row.doc[name]])), custom: checked, expected },
       )
     },
-    archive: (tx, id) => mark(tx, id, 'archived', { archived_at: 'coalesce(o.archived_at, now())' }),
-    unarchive: (tx, id) => mark(tx, id, 'unarchived', { archived_at: 'null' }),
+    archive: (tx, id, expected = null) =>
+      mark(tx, id, 'archived', { archived_at: 'coalesce(o.archived_at, now())' }, expected),
+    unarchive: (tx, id, expected = null) => mark(tx, id, 'unarchived', { archived_at: 'null' }, expected),
     findByExternalId: async (tx, externalId) => {
       const made = plans(
         'by external id',
@@ -172,7 +175,7 @@ function completed(entity: Entity, values: Values): Values {
   const whole: Record<string, unknown> = { ...values }
   for (const name of writableOf(entity)) {
     const field = entity.all[name]
-    if (!field || field.fixed || whole[name] !== undefined) continue
+    if (!field || field.fixed || field.absent || whole[name] !== undefined) continue
     if (field.default !== undefined) whole[name] = field.default
     else if (!field.neverNull && !field.required) whole[name] = null
   }

@@ -67,8 +67,9 @@ export function entityRoutes(
       tag,
       params,
       responses: { 200: record },
-      problems: [409],
-      handle: async (ctx, { params }) => recordAnswer(await repository[action](db.tenant(ctx), params.id)),
+      problems: [409, 412],
+      handle: async (ctx, { params, header }) =>
+        recordAnswer(await repository[action](db.tenant(ctx), params.id, readIfMatch(header('If-Match')))),
     })
 
   const routes: Readonly<Record<Offer, readonly Route[]>> = {

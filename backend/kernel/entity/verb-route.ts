@@ -1,17 +1,18 @@
 import { z } from 'zod'
 import type { Database, Tx } from '../db/database.ts'
+import { readIfMatch } from '../http/etag.ts'
 import { type Route, route } from '../http/route.ts'
 import { recordAnswer } from './answer.ts'
 import { type Entity, named } from './define.ts'
 import { idSchema } from './fields.ts'
-import type { Stored } from './repository.ts'
+import type { Expected, Stored } from './repository.ts'
 
 /** The route of a verb, `POST /{r}/{id}/{verb}`: does it and answers 200 with the record. */
 export function verbRoute<B extends z.ZodType>(
   db: Database,
   entity: Entity,
   verb: { name: string; summary: string; body: B },
-  act: (tx: Tx, id: string, body: z.output<B>) => Promise<Stored>,
+  act: (tx: Tx, id: string, body: z.output<B>, expected: Expected) => Promise<Stored>,
 ): Route {
   return route({
     method: 'post',
@@ -22,8 +23,9 @@ export function verbRoute<B extends z.ZodType>(
     params: z.object({ id: idSchema }),
     body: verb.body as z.ZodType<z.output<B>>,
     responses: { 200: { description: `The ${entity.type}`, schema: entity.recordSchema, headers: ['ETag'] } },
-    problems: [409],
-    handle: async (ctx, { params, body }) => recordAnswer(await act(db.tenant(ctx), params.id, body)),
+    problems: [409, 412],
+    handle: async (ctx, { params, body, header }) =>
+      recordAnswer(await act(db.tenant(ctx), params.id, body, readIfMatch(header('If-Match')))),
   })
 }
 

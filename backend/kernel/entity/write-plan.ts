@@ -121,6 +121,8 @@ export interface ChangeShape {
   readonly withVersion: boolean
   /** Whether custom fields refer to users, which are to be checked. */
   readonly withUsers: boolean
+  /** Whether members that were left out take what a create would give them: the caller, the tenant's currency. */
+  readonly whole: boolean
 }
 
 /**
@@ -172,6 +174,10 @@ function setsOf(entity: Entity, shape: ChangeShape, bind: Binder): Record<string
     sets[column] = shape.merged.includes(name)
       ? `nullif(jsonb_strip_nulls(coalesce(o.${column}, '{}') || ${value}), ${field.default === undefined ? `'{}'::jsonb` : 'null::jsonb'})`
       : value
+  }
+  for (const [name, field] of Object.entries(shape.whole ? entity.all : {})) {
+    const value = shape.names.includes(name) ? null : absentSql(field, bind)
+    if (value !== null) sets[columnOf(name, field)] = value
   }
   return { ...sets, ...shape.fixed }
 }

@@ -104,7 +104,21 @@ function documentParameters(route: Route): NonNullable<ZodOpenApiOperationObject
     required: false,
     schema: { type: 'string' as const, minLength: 1, maxLength: 255 },
   }
-  return [...query, ...(keyed ? [key] : [])]
+  const conditional = (name: string, description: string) => ({
+    name,
+    in: 'header' as const,
+    description,
+    required: false,
+    schema: { type: 'string' as const, examples: ['"3"'] },
+  })
+  return [
+    ...query,
+    ...(keyed ? [key] : []),
+    ...(route.problems?.includes(412)
+      ? [conditional('If-Match', 'Only if the version is one of these, else 412')]
+      : []),
+    ...(304 in route.responses ? [conditional('If-None-Match', '304 if the version is one of these')] : []),
+  ]
 }
 
 function problemsOf(route: Route): number[] {

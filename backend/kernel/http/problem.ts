@@ -8,9 +8,13 @@ export function asProblem(error: unknown): Problem | undefined {
   return problemOf(error) ?? ofExpress(error)
 }
 
-/** The body of a problem (RFC 9457), the same members in the same order each time. */
-export function problemBody(problem: Problem, instance: string, requestId: string): string {
-  return JSON.stringify({
+/** The body of a problem as JSON. */
+export const problemBody = (problem: Problem, instance: string, requestId: string): string =>
+  JSON.stringify(problemMembers(problem, instance, requestId))
+
+/** The members of a problem (RFC 9457), the same in the same order each time. */
+export function problemMembers(problem: Problem, instance: string, requestId: string): Record<string, unknown> {
+  return {
     type: `/problems/${problem.code.toLowerCase().replaceAll('_', '-')}`,
     title: titles[problem.code] ?? sentence(problem.code),
     status: problem.status,
@@ -20,7 +24,7 @@ export function problemBody(problem: Problem, instance: string, requestId: strin
     requestId,
     ...(problem.errors ? { errors: problem.errors } : {}),
     ...problem.extra,
-  })
+  }
 }
 
 /** The problem that a defect of ours is to a caller: nothing of its insides is told. */

@@ -133,6 +133,6 @@ const examples: Readonly<Record<string, Record<string, unknown>>> = {
     ],
   },
   tag: { name: 'vip' },
-  customField: { resource: 'deals', key: 'region', label: 'Region', type: 'text' },
+  customField: { resource: 'deal', key: 'region', label: 'Region', type: 'text' },
   team: { name: 'Central' },
 }

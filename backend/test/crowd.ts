@@ -69,9 +69,9 @@ const people = `
     select ${tenant}, ${id(2, 'i + 10')}, ${id(2, 'case i when 5 then 2 else 1 end')}, 'Stage ' || i,
       case i when 3 then 'won' when 4 then 'lost' else 'open' end, i, i from generate_series(0, 5) i;
   insert into custom_fields (tenant_id, id, resource, key, label, field_type, options, created_at, updated_at) values
-    (${tenant}, '${crowd.fields.region}', 'deals', 'region', 'Region', 'text', '[]', now(), now()),
-    (${tenant}, '${crowd.fields.seats}', 'deals', 'seats', 'Seats', 'number', '[]', now(), now()),
-    (${tenant}, '${crowd.fields.renewal}', 'deals', 'renewal', 'Renewal', 'date', '[]', now(), now())`
+    (${tenant}, '${crowd.fields.region}', 'deal', 'region', 'Region', 'text', '[]', now(), now()),
+    (${tenant}, '${crowd.fields.seats}', 'deal', 'seats', 'Seats', 'number', '[]', now(), now()),
+    (${tenant}, '${crowd.fields.renewal}', 'deal', 'renewal', 'Renewal', 'date', '[]', now(), now())`
 
 /** Values that many have, values that few have among the oldest, and none at all. */
 const tables: readonly (readonly [table: string, statement: string])[] = [

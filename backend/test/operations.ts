@@ -179,7 +179,7 @@ async function nothing(): Promise<Call> {
 }
 
 function customField(): Record<string, unknown> {
-  return { resource: 'deals', key: unique('region'), label: 'Region', type: 'text' }
+  return { resource: 'deal', key: unique('region'), label: 'Region', type: 'text' }
 }
 
 function at(id: string): Call {

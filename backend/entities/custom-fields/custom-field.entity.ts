@@ -24,7 +24,7 @@ const defined = defineEntity({
   path: 'custom-fields',
   table: 'custom_fields',
   fields: {
-    resource: choice(['contacts', 'companies', 'deals', 'tasks', 'notes'], {
+    resource: choice(['contact', 'company', 'deal', 'task', 'note'], {
       required: true,
       fixed: true,
       filter: ['eq', 'in'],
@@ -46,7 +46,7 @@ const defined = defineEntity({
     order: integer({ column: 'position', filter: [] }),
   },
   title: (record) => String(record.label ?? ''),
-  example: { resource: 'deals', key: 'engage_date', label: 'Engage date', type: 'date' },
+  example: { resource: 'deal', key: 'engage_date', label: 'Engage date', type: 'date' },
 })
 
 /** A member that the tenant adds to a resource. What it is on (`resource`, `key`, `type`, `unique`) is fixed once made. */

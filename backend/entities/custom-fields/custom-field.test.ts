@@ -15,7 +15,7 @@ let made = 0
 /** A custom field of companies under a key of its own. */
 async function field(values: Record<string, unknown>): Promise<{ id: string; key: string }> {
   const key = String(values.key ?? `field_${++made}`)
-  const { id } = await alice.build('customField', { resource: 'companies', label: key, ...values, key })
+  const { id } = await alice.build('customField', { resource: 'company', label: key, ...values, key })
   return { id, key }
 }
 const company = (customFields: unknown, as: Client = alice) => as.post('/companies', { name: 'x', customFields })
@@ -60,7 +60,7 @@ describe('each type', () => {
   })
 
   test.each(['currency', 'file', '', null, 7])('%s is no type', async (type) => {
-    const answer = await alice.post('/custom-fields', { resource: 'companies', key: 'k', label: 'k', type })
+    const answer = await alice.post('/custom-fields', { resource: 'company', key: 'k', label: 'k', type })
     expect([answer.status, answer.body.errors[0].path]).toEqual([400, 'type'])
   })
 })
@@ -71,7 +71,7 @@ describe('a definition', () => {
     [{ key: '1st' }, 'key'],
     [{ key: '__proto' }, 'key'],
     [{ key: 'a'.repeat(64) }, 'key'],
-    [{ resource: 'company' }, 'resource'],
+    [{ resource: 'companies' }, 'resource'],
     [{ resource: 'users' }, 'resource'],
     [{ label: '' }, 'label'],
     [{ type: 'select' }, 'options'],
@@ -85,7 +85,7 @@ describe('a definition', () => {
     [{ type: 'text', default: 'same', unique: true }, 'default'],
     [{ hint: 'x' }, 'hint'],
   ])('%j is 400', async (values, path) => {
-    const body = { resource: 'notes', key: `wrong_${++made}`, label: 'Wrong', type: 'text', ...values }
+    const body = { resource: 'note', key: `wrong_${++made}`, label: 'Wrong', type: 'text', ...values }
     const answer = await alice.post('/custom-fields', body)
     expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([400, path])
   })
@@ -96,7 +96,7 @@ describe('a definition', () => {
     for (const [values, path] of [
       [{ type: 'text' }, 'type'],
       [{ key: 'other' }, 'key'],
-      [{ resource: 'deals' }, 'resource'],
+      [{ resource: 'deal' }, 'resource'],
       [{ unique: true }, 'unique'],
       [{ default: 'c' }, 'default'],
       [{ options: ['b'] }, 'default'],
@@ -110,15 +110,15 @@ describe('a definition', () => {
 
   test('has a key of its own in its resource', async () => {
     await field({ key: 'once' })
-    const again = await alice.post('/custom-fields', { resource: 'companies', key: 'once', label: 'x', type: 'text' })
+    const again = await alice.post('/custom-fields', { resource: 'company', key: 'once', label: 'x', type: 'text' })
     expect(again.body).toMatchObject({ status: 409, code: 'DUPLICATE', errors: [{ path: 'key' }] })
-    await alice.build('customField', { resource: 'deals', key: 'once', label: 'x' })
+    await alice.build('customField', { resource: 'deal', key: 'once', label: 'x' })
   })
 
   test('is made by admins and seen by its tenant only', async () => {
     const { id, key } = await field({})
     expect(
-      (await house.bob.post('/custom-fields', { resource: 'deals', key: 'k', label: 'k', type: 'text' })).status,
+      (await house.bob.post('/custom-fields', { resource: 'deal', key: 'k', label: 'k', type: 'text' })).status,
     ).toBe(403)
     expect((await house.bob.get(`/custom-fields/${id}`)).status).toBe(200)
     expect((await house.charlie.get(`/custom-fields/${id}`)).status).toBe(404)

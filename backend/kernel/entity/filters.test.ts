@@ -18,13 +18,13 @@ beforeAll(async () => {
 afterAll(() => house.stop())
 
 async function makeContacts(): Promise<void> {
-  await dora.build('customField', { resource: 'contacts', key: 'region', label: 'Region' })
-  await dora.build('customField', { resource: 'contacts', key: 'size', label: 'Size', type: 'number' })
-  await dora.build('customField', { resource: 'contacts', key: 'since', label: 'Since', type: 'date' })
-  await dora.build('customField', { resource: 'contacts', key: 'fan', label: 'Fan', type: 'boolean' })
-  await dora.build('customField', { resource: 'contacts', key: 'keeper', label: 'Keeper', type: 'user' })
+  await dora.build('customField', { resource: 'contact', key: 'region', label: 'Region' })
+  await dora.build('customField', { resource: 'contact', key: 'size', label: 'Size', type: 'number' })
+  await dora.build('customField', { resource: 'contact', key: 'since', label: 'Since', type: 'date' })
+  await dora.build('customField', { resource: 'contact', key: 'fan', label: 'Fan', type: 'boolean' })
+  await dora.build('customField', { resource: 'contact', key: 'keeper', label: 'Keeper', type: 'user' })
   await dora.build('customField', {
-    resource: 'contacts',
+    resource: 'contact',
     key: 'likes',
     label: 'Likes',
     type: 'multiselect',

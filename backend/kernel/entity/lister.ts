@@ -23,7 +23,7 @@ export function createLister(entity: Entity, registry: Registry, customFields: C
   const plans = planCache()
   return async (tx, search) => {
     const keys = [...search.keys()].flatMap((name) => /^cf\.([^[]+)/.exec(name)?.[1] ?? [])
-    const definitions = keys.length > 0 ? await customFields.of(tx.ctx, entity.path, keys) : []
+    const definitions = keys.length > 0 ? await customFields.of(tx.ctx, entity.type, keys) : []
     const query = readListQuery(entity, search, definitions)
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)

@@ -5,7 +5,7 @@ let house: TestApp
 
 beforeAll(async () => {
   house = await startTestApp()
-  await house.alice.build('customField', { resource: 'contacts', key: 'seats', type: 'number' })
+  await house.alice.build('customField', { resource: 'contact', key: 'seats', type: 'number' })
   const scores = [5, 7, 5, 9, null, 7, 5, 1]
   for (const [index, score] of scores.entries()) {
     const customFields = score === null ? {} : { seats: score }

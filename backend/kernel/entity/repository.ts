@@ -47,7 +47,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
 
   const custom = async (tx: Tx, sent: Values | undefined, whole: boolean): Promise<CustomWrite | null> => {
     if (!entity.all.customFields || (!whole && sent === undefined)) return null
-    return checkCustom(await customFields.of(tx.ctx, entity.path, Object.keys(sent ?? {})), sent, whole)
+    return checkCustom(await customFields.of(tx.ctx, entity.type, Object.keys(sent ?? {})), sent, whole)
   }
 
   const write = async (
@@ -142,7 +142,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
       if (row.live) return change(tx, id, { among: 'live', verb: 'restored', sides: 'follow', scope }, { expected })
       // Its side rows are made anew from what the record holds; what became required since is not asked of it.
       const held: Values = Object.assign(Object.create(null), row.doc.customFields)
-      const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.path) : []
+      const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.type) : []
       const rows = known.flatMap((field) => rowsOf(field, held[field.key]))
       const checked = { values: held, rows, touched: known.map((field) => field.id), userIds: [] }
       const sides = Object.entries(entity.all).filter(([, field]) => field.side)

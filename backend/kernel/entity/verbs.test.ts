@@ -52,7 +52,7 @@ test('a failed operation of a bulk call is a whole problem', async () => {
 })
 
 test('tags, links and custom fields are filtered by what is not there, too', async () => {
-  await house.alice.build('customField', { resource: 'tasks', key: 'region', label: 'Region', type: 'text' })
+  await house.alice.build('customField', { resource: 'task', key: 'region', label: 'Region', type: 'text' })
   const vip = await house.alice.build('task', {
     tags: ['vip'],
     assigneeIds: [house.bob.userId],

@@ -98,7 +98,7 @@ describe('PATCH', () => {
   })
 
   test('merges custom fields by key', async () => {
-    for (const key of ['one', 'two']) await alice.build('customField', { resource: 'companies', key, label: key })
+    for (const key of ['one', 'two']) await alice.build('customField', { resource: 'company', key, label: key })
     const { id } = await alice.build('company', { customFields: { one: 'a', two: 'b' } })
     const patch = async (customFields: unknown) =>
       (await alice.patch(`/companies/${id}`, { customFields })).body.customFields

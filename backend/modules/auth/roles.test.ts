@@ -243,7 +243,7 @@ async function setUp(who: Client): Promise<number> {
   const made = [
     await who.post('/pipelines', { name, stages: [{ name: 'Open' }] }),
     await who.post('/custom-fields', {
-      resource: 'deals',
+      resource: 'deal',
       key: `k${name.replaceAll('-', '')}`,
       label: name,
       type: 'text',

@@ -91,7 +91,7 @@ describe('what was typed', () => {
   })
 
   test('finds what stands in long texts and custom fields', async () => {
-    await alice.build('customField', { resource: 'deals', key: 'habitat', label: 'Habitat', type: 'text' })
+    await alice.build('customField', { resource: 'deal', key: 'habitat', label: 'Habitat', type: 'text' })
     await alice.build('deal', { name: 'Nine gulls', customFields: { habitat: 'Estuarine mudflats' } })
     await alice.build('note', {
       body: `Minutes\n${'and so on '.repeat(500)}then the cormorant came ${'again '.repeat(50)}`,

@@ -21,7 +21,7 @@ export interface Module {
   readonly routes?: readonly Route[]
   readonly subscriptions?: readonly Subscription[]
   readonly readings?: readonly Reading[]
-  /** Started after the server listens, in every process whose role is not excluded by `app.ts`. */
+  /** Started before the server listens, in every process whose role is not excluded by `app.ts`. */
   start?(): Promise<void>
   /** Stops in the reverse order of starts; must end within a few seconds. */
   stop?(): Promise<void>

@@ -3,7 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { FanOut } from './fanout.ts'
 import type { Outcome } from './rounds.ts'
-import { connections } from './rounds.ts'
+import { connections, median } from './rounds.ts'
 import type { Starts } from './starts.ts'
 
 /** All that a run has measured; what was left out is absent. */
@@ -52,15 +52,16 @@ export async function writeReport(report: string): Promise<void> {
   await writeFile(file, `${before}${begin}\n\n${report}\n\n${end}${after}`)
 }
 
-function machine({ command, peer, contacts, postgresVersion, load, seconds }: Measured): string {
+function machine({ command, peer, contacts, postgresVersion, load, outcomes, seconds }: Measured): string {
+  const others = median(outcomes.map(({ others }) => others))
   const quiet =
-    load < 1.5
-      ? `The machine was quiet (load ${load.toFixed(2)}).`
-      : `**The machine was not quiet: others had it under a load of ${load.toFixed(2)}.** Ratios suffer less from it than rates.`
+    load < 1.5 && !(others > 0.2)
+      ? `The machine was quiet (load ${load.toFixed(2)} before the run).`
+      : `**The machine was not quiet**: a load of ${load.toFixed(2)} before the run, and between the measurements others kept ${others.toFixed(1)} of ${cpus().length} cores busy. Read the ratios, not the rates; what needs three processes one after the other suffers more from it than pgbench does.`
   return [
-    `\`${command}\` on ${new Date().toISOString().slice(0, 10)}, in ${seconds.toFixed(0)} s. ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}),`,
-    `${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, ${process.platform} ${process.arch}, Node ${process.versions.node}, PostgreSQL ${postgresVersion} (embedded,`,
-    `durable). Client, app and database share the cores. ${quiet}`,
+    `\`${command}\` on ${new Date().toISOString().slice(0, 10)}, in ${seconds.toFixed(0)} s. ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory,`,
+    `${process.platform} ${process.arch}, Node ${process.versions.node}, PostgreSQL ${postgresVersion} (embedded, durable). Client, app and database share the cores.`,
+    quiet,
     `The tenant has ${contacts.toLocaleString('en')} contacts. HTTP: ${connections} connections. Peer: \`${peer}\`, the application's own statements as its role.`,
     'Medians of 3 interleaved rounds.',
   ].join('\n')

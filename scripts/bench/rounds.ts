@@ -1,3 +1,5 @@
+import { cpus } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type LoadResult, load } from './load.ts'
 import type { Operation } from './operations.ts'
 import type { Peer } from './pgbench.ts'
@@ -15,6 +17,8 @@ export interface Outcome {
   readonly http: LoadResult
   /** Processor time of the app for a request, in microseconds: with the fan-out that ran meanwhile. */
   readonly cpu: number
+  /** How many cores others kept busy between our measurements. */
+  readonly others: number
   /** The peer with the machine to itself: the app is stopped meanwhile. */
   readonly peer: number
   /** The peer while the app digests the peer's events as it would its own; only of writes. */
@@ -27,6 +31,7 @@ export interface Outcome {
 interface Round {
   readonly http: LoadResult
   readonly cpu: number
+  readonly others: number
   readonly peer: number
   readonly peerWithFanOut: number | null
 }
@@ -53,6 +58,7 @@ export async function measureRounds(
 
 async function measureOnce(house: House, peer: Peer, operation: Operation): Promise<Round> {
   await house.digested()
+  const others = await busyCores()
   const before = await usageOf(house.app)
   const http = await load(house, operation.shot, { connections, seconds })
   const cpu = (((await usageOf(house.app)).cpu - before.cpu) / http.requests) * 1e6
@@ -60,7 +66,19 @@ async function measureOnce(house: House, peer: Peer, operation: Operation): Prom
   const alone = await withoutTheApp(house, () => peer.run(operation, seconds))
   await house.digested()
   const together = operation.writes ? (await peer.run(operation, seconds)).perSecond : null
-  return { http, cpu, peer: alone.perSecond, peerWithFanOut: together }
+  return { http, cpu, others, peer: alone.perSecond, peerWithFanOut: together }
+}
+
+/** How many cores are busy while nothing of ours is. */
+async function busyCores(): Promise<number> {
+  const read = () =>
+    cpus().map(({ times }) => ({ idle: times.idle, all: Object.values(times).reduce((a, b) => a + b) }))
+  const before = read()
+  await sleep(400)
+  return read().reduce((sum, { idle, all }, core) => {
+    const past = before[core]
+    return past && all > past.all ? sum + 1 - (idle - past.idle) / (all - past.all) : sum
+  }, 0)
 }
 
 /** Its timers and its subscriptions would take time from the peer. Windows knows no such stop. */
@@ -87,6 +105,7 @@ function outcomeOf(operation: Operation, all: readonly Round[]): Outcome {
     operation,
     http,
     cpu: median(all.map(({ cpu }) => cpu)),
+    others: median(all.map(({ others }) => others)),
     peer: median(all.map(({ peer }) => peer)),
     ratio: median(all.map(({ http, peer }) => http.perSecond / peer)),
     peerWithFanOut: beside.length === 0 ? null : median(beside.map(({ peer }) => peer)),
@@ -98,5 +117,5 @@ function outcomeOf(operation: Operation, all: readonly Round[]): Outcome {
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-const line = ({ http, cpu, peer, peerWithFanOut }: Round): string =>
-  `${http.perSecond.toFixed(0)}/s at ${cpu.toFixed(0)} µs of Node, peer ${peer.toFixed(0)}/s${peerWithFanOut === null ? '' : `, beside the fan-out ${peerWithFanOut.toFixed(0)}/s`}`
+const line = ({ http, cpu, others, peer, peerWithFanOut }: Round): string =>
+  `(others ${others.toFixed(1)} cores) ${http.perSecond.toFixed(0)}/s at ${cpu.toFixed(0)} µs of Node, peer ${peer.toFixed(0)}/s${peerWithFanOut === null ? '' : `, beside the fan-out ${peerWithFanOut.toFixed(0)}/s`}`

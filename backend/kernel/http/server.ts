@@ -46,9 +46,8 @@ export function createServer(options: HttpOptions): Server {
     const sent = request.get('X-Request-Id')
     const id = sent && /^[A-Za-z0-9._-]{1,128}$/.test(sent) ? sent : newId()
     request.id = id
-    // By Node's own call: that of Express looks at each for its charset.
-    for (const [name, value] of everyAnswer) response.setHeader(name, value)
-    response.setHeader('X-Request-Id', id)
+    response.set(securityHeaders)
+    response.set('X-Request-Id', id)
     next()
   })
   app.use(logging(log))
@@ -100,24 +99,11 @@ export function createServer(options: HttpOptions): Server {
   return server
 }
 
-const everyAnswer = Object.entries(securityHeaders)
-
-/**
- * Registers routes by the first word of their path, because Express would try the pattern of each path in turn; below it,
- * words before parameters. Answers 405 with `Allow` for the methods that a path lacks.
- */
+/** Registers routes by path, words before parameters, and answers 405 with `Allow` for the methods that a path lacks. */
 function register(router: Router | Express, routes: readonly Route[], options: HttpOptions): void {
   const paths = [...new Set(routes.map((route) => route.path))].sort(bySpecificity)
-  const nouns = new Map<string, Router>()
-  router.use((request, response, next) => {
-    const noun = nouns.get(request.path.split('/', 2)[1] ?? '')
-    return noun ? noun(request, response, next) : next()
-  })
   for (const path of paths) {
-    const first = path.split('/', 2)[1] ?? ''
-    const noun = nouns.get(first) ?? express.Router({ caseSensitive: true, strict: true })
-    nouns.set(first, noun)
-    const here = noun.route(path.replace(/\{(\w+)\}/g, ':$1'))
+    const here = router.route(path.replace(/\{(\w+)\}/g, ':$1'))
     const offered = routes.filter((route) => route.path === path)
     for (const route of offered) here[route.method](rawBody, handling(route, options))
     const allow = offered.map((route) => route.method.toUpperCase())
@@ -232,18 +218,17 @@ function callerOf(request: ExpressRequest): Caller {
 }
 
 function send(response: ExpressResponse, answer: Answer): void {
-  response.statusCode = answer.status
-  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value)
+  response.status(answer.status)
+  for (const [name, value] of Object.entries(answer.headers ?? {})) response.set(name, value)
   if (answer.body === undefined) return void response.end()
-  if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json; charset=utf-8')
+  if (!response.hasHeader('Content-Type')) response.set('Content-Type', 'application/json; charset=utf-8')
   const text =
     answer.body instanceof JsonText
       ? answer.body.json
       : typeof answer.body === 'string'
         ? answer.body
         : JSON.stringify(answer.body)
-  response.setHeader('Content-Length', Buffer.byteLength(text))
-  response.end(text)
+  response.send(text)
 }
 
 function answerProblem(error: unknown, request: ExpressRequest, response: ExpressResponse, log: Logger): void {

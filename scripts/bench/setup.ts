@@ -67,8 +67,18 @@ export const lastNames: readonly string[] = [
 export async function openHouse(nodeFlags: readonly string[]): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), 'clientforge-bench-'))
   const ends: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
+  const apps: Running[] = []
   const close = async (): Promise<void> => {
     for (const end of ends.splice(0).reverse()) await end()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      // The app may stand still for the peer's turn: it could not hear that it shall end.
+      for (const running of apps) running.process.kill('SIGCONT')
+      // What is under way fails now, as it must.
+      process.on('uncaughtException', () => {})
+      void close().finally(() => process.exit(1))
+    })
   }
   try {
     const log = createLogger('error')
@@ -83,6 +93,7 @@ export async function openHouse(nodeFlags: readonly string[]): Promise<House> {
       JWT_SECRET: 'a secret of the bench that is worth nothing',
       ENCRYPTION_KEY: '0'.repeat(64),
     })
+    apps.push(app)
     ends.push(app.stop)
     const { accessToken, tenant, user } = await register({ port: app.port, token: '' })
     const me = { port: app.port, token: accessToken }

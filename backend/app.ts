@@ -41,14 +41,15 @@ export interface App {
   stop(): Promise<void>
 }
 
-/** What a caller may add: subscriptions of a test. */
+/** What a caller may add: a database that is connecting already, and subscriptions of a test. */
 export interface Extra {
+  readonly database?: Promise<ConnectedDatabase>
   readonly subscriptions?: readonly Subscription[]
 }
 
 /** The composition root: connects the database, builds every part, hands them to each other, and listens. */
 export async function startApp(config: Config, log: Logger, extra: Extra = {}): Promise<App> {
-  const database = await connectDatabase({ ...config.database, storageDir: config.storageDir, log })
+  const database = await (extra.database ?? connectDatabase({ ...config.database, storageDir: config.storageDir, log }))
   const { db, direct } = database
   const wake = createWake(direct, log)
   const bus = createBus(log)

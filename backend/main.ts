@@ -1,5 +1,5 @@
-import { startApp } from './app.ts'
 import { ConfigError, keptSecret, loadConfig } from './config.ts'
+import { connectDatabase } from './kernel/db/connect.ts'
 import { createLogger } from './kernel/log.ts'
 
 const oldestNode = [24, 15]
@@ -16,7 +16,12 @@ async function main(): Promise<void> {
     process.exitCode = 1
     process.kill(process.pid, 'SIGTERM')
   })
-  const starting = startApp(config, log)
+  // Reading our own code takes about as long as initdb, so the two go side by side.
+  const { promise: waiting, resolve: onWaiting } = Promise.withResolvers<void>()
+  const database = connectDatabase({ ...config.database, storageDir: config.storageDir, log, onWaiting })
+  const starting = Promise.race([waiting, database])
+    .then(() => import('./app.ts'))
+    .then(({ startApp }) => startApp(config, log, { database }))
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) return

@@ -19,6 +19,8 @@ export interface DatabaseOptions {
   readonly durable: boolean
   readonly storageDir: string
   readonly log: Logger
+  /** Called once, as soon as what remains is to wait for the server. */
+  readonly onWaiting?: () => void
 }
 
 /** The database as the rest of the house uses it, migrated and safe. */
@@ -41,10 +43,8 @@ export interface ConnectedDatabase {
 /** Brings the database up: starts the embedded one if none is given, migrates, and refuses roles that bypass security. */
 export async function connectDatabase(options: DatabaseOptions): Promise<ConnectedDatabase> {
   const { log, rolePrefix } = options
-  const embedded =
-    options.url === undefined
-      ? await startEmbedded({ storageDir: options.storageDir, log, durable: options.durable })
-      : undefined
+  if (options.url !== undefined) options.onWaiting?.()
+  const embedded = options.url === undefined ? await startEmbedded(options) : undefined
   const ownerUrl = options.directUrl ?? embedded?.url
   const baseUrl = options.url ?? embedded?.url
   if (ownerUrl === undefined || baseUrl === undefined) throw new Error('there is no database')

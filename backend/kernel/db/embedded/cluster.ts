@@ -5,12 +5,18 @@ import { join } from 'node:path'
 import type { Binaries } from './binaries.ts'
 import type { Ids, Place } from './identity.ts'
 
-/** Makes the cluster when there is none and returns the owner's password. */
-export async function ensureCluster(place: Place, binaries: Binaries, durable: boolean): Promise<string> {
+/** Makes the cluster when there is none and returns the owner's password; `onWaiting` is called when initdb has begun, or need not. */
+export async function ensureCluster(
+  place: Place,
+  binaries: Binaries,
+  durable: boolean,
+  onWaiting: () => void,
+): Promise<string> {
   await removeUnfinished(place.home)
   const passwordFile = join(place.home, 'postgres.password')
   const version = await readFile(join(place.dataDir, 'PG_VERSION'), 'utf8').catch(() => undefined)
-  if (version === undefined) return createCluster(place, binaries, durable, passwordFile)
+  if (version === undefined) return createCluster(place, binaries, durable, passwordFile, onWaiting)
+  onWaiting()
   if (version.trim() !== binaries.major) {
     throw new Error(
       `The database in ${place.dataDir} was made by PostgreSQL ${version.trim()} and this is ` +
@@ -35,7 +41,13 @@ async function removeUnfinished(home: string): Promise<void> {
   )
 }
 
-async function createCluster(place: Place, binaries: Binaries, durable: boolean, passwordFile: string) {
+async function createCluster(
+  place: Place,
+  binaries: Binaries,
+  durable: boolean,
+  passwordFile: string,
+  onWaiting: () => void,
+) {
   // Only an empty folder, such as an operator may have prepared, can be replaced.
   await rmdir(place.dataDir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return
@@ -53,7 +65,13 @@ async function createCluster(place: Place, binaries: Binaries, durable: boolean,
   const locale = ['-E', 'UTF8', '--locale-provider=icu', '--icu-locale=und', '--locale=C']
   const access = ['-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`]
   const sync = durable ? [] : ['--no-sync']
-  await run(binaries.initdb, ['-D', unfinished, ...access, ...locale, '--data-checksums', ...sync], place.ids)
+  const finished = run(
+    binaries.initdb,
+    ['-D', unfinished, ...access, ...locale, '--data-checksums', ...sync],
+    place.ids,
+  )
+  onWaiting()
+  await finished
   await rename(unfinished, place.dataDir)
   return password
 }

@@ -25,8 +25,10 @@ export async function startEmbedded(options: {
   storageDir: string
   log: Logger
   durable?: boolean
+  /** Called once, as soon as what remains is to wait for the programs of PostgreSQL. */
+  onWaiting?: () => void
 }): Promise<Embedded> {
-  const { storageDir, log, durable = true } = options
+  const { storageDir, log, durable = true, onWaiting = () => {} } = options
   const place = await findPlace(storageDir, log)
   const address = await chooseAddress(place.ids, place.home)
   const claim = await claimData(place.home, address.host).catch(async (error: unknown) => {
@@ -40,7 +42,7 @@ export async function startEmbedded(options: {
   try {
     await endLeftover(place.dataDir, log)
     const binaries = await prepareBinaries({ home: place.home, ids: place.ids, log })
-    const password = await ensureCluster(place, binaries, durable)
+    const password = await ensureCluster(place, binaries, durable, onWaiting)
     const settings = [...address.settings, ...SETTINGS, ...(durable ? [] : FORGETFUL)]
     const server = await launch({ place, binaries, settings, log })
     const stop = once(async () => {
@@ -48,7 +50,7 @@ export async function startEmbedded(options: {
       await giveUp()
     })
     const url = (database: string) => `postgres://postgres:${password}@${address.place(database)}`
-    await ensureDatabase(url('postgres')).catch(async (error: unknown) => {
+    await ensureDatabase(url('template1')).catch(async (error: unknown) => {
       await stop()
       throw error
     })
@@ -111,7 +113,10 @@ async function loopbackAddress(): Promise<Address> {
   }
 }
 
-/** Asked at each start and not only after initdb, as the first start may have died between the two. */
+/**
+ * The database that initdb made for the user `postgres` becomes ours, which spares the first start the copying of one.
+ * Asked at each start and not only after initdb, as the first start may have died between the two.
+ */
 async function ensureDatabase(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   // A server that dies meanwhile is seen by its exit; without a listener the error would end this process.
@@ -119,7 +124,7 @@ async function ensureDatabase(url: string): Promise<void> {
   await client.connect()
   try {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE])
-    if (rowCount === 0) await client.query(`create database ${DATABASE}`)
+    if (rowCount === 0) await client.query(`alter database postgres rename to ${DATABASE}`)
   } finally {
     await client.end()
   }

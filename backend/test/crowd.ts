@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { asOwner } from './app.ts'
 
-/** A tenant with very many records of four nouns, and many small tenants beside it, as the statistics of a real server have them. */
+/** A tenant with very many records of most nouns, and many small tenants beside it, as the statistics of a real server have them. */
 export const crowd = {
   tenantId: '00000000-0000-7000-8000-0000000c0de1',
   records: 100_000,
@@ -46,7 +46,7 @@ async function fillTable(client: pg.Client, table: string, statement: string): P
 }
 
 /** The id of a record: ascending with its number, as those of the product ascend with time. */
-const id = (kind: number, number = 'i') =>
+const id = (kind: number | string, number = 'i') =>
   `('00000000-0000-7000-8000-${kind}' || lpad(to_hex(${number}), 11, '0'))::uuid`
 const all = `generate_series(1, ${crowd.records}) i`
 const tenant = `'${crowd.tenantId}'::uuid`
@@ -106,7 +106,9 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
      insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
      select ${tenant}, 'task', 'assigneeIds', ${owner}, 'user', ${created}, ${id(6)} from ${all};
      insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
-     select ${tenant}, 'task', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id(6)} from ${all} where i % 3 = 0`,
+     select ${tenant}, 'task', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id(6)} from ${all} where i % 3 = 0;
+     insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
+     select ${tenant}, 'note', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id(7)} from ${all} where i % 3 = 0`,
   ],
   [
     'deals',
@@ -139,8 +141,30 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
      select ${tenant}, '${crowd.fields.renewal}', ${id(5)}, 0, ${created}, 20000 + i % 700 from ${all} where i % 5 = 1`,
   ],
   [
+    'notes',
+    `insert into notes (tenant_id, id, body, pinned, ${common})
+     select ${tenant}, ${id(7)}, 'Note ' || i, i < 9, ${commonValues} from ${all}`,
+  ],
+  [
+    'teams',
+    `insert into teams (tenant_id, id, name, manager_id, ${common})
+     select ${tenant}, ${id('b')}, 'Team ' || i, case when i % 3 > 0 then ${owner} end, ${commonValues} from ${all}`,
+  ],
+  [
+    'users',
+    `insert into users (tenant_id, id, account_id, name, email, role, team_id, manager_id, active, ${common})
+     select ${tenant}, ${id('c')}, ${id('c')}, 'Member ' || i % 60000, 'member' || i || '@example.com',
+       case when i < 9 then 'viewer' when i % 10 = 0 then 'manager' else 'member' end,
+       case when i < 9 then ${id('b', '5')} when i % 5 > 0 then ${id('b', '10 + i % 90')} end, ${owner}, i > 8, ${commonValues} from ${all}`,
+  ],
+  [
+    'tags',
+    `insert into tags (tenant_id, id, name, ${common})
+     select ${tenant}, ${id('d')}, 'tag ' || i, ${commonValues} from ${all}`,
+  ],
+  [
     'record_tags',
-    ['company', 'contact', 'deal', 'task']
+    ['company', 'contact', 'deal', 'task', 'note']
       .map(
         (type, index) => `insert into record_tags (tenant_id, record_type, tag, created_at, record_id)
          select ${tenant}, '${type}', case when i < 9 then 'rare' when i % 3 = 0 then 'vip' else 'new' end, ${created}, ${id(index + 3)} from ${all} where i % 4 = 0`,

@@ -4,7 +4,11 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { company } from '../../entities/companies/company.entity.ts'
 import { contact } from '../../entities/contacts/contact.entity.ts'
 import { deal } from '../../entities/deals/deal.entity.ts'
+import { note } from '../../entities/notes/note.entity.ts'
+import { tag } from '../../entities/tags/tag.entity.ts'
 import { task } from '../../entities/tasks/task.entity.ts'
+import { team } from '../../entities/teams/team.entity.ts'
+import { user } from '../../entities/users/user.entity.ts'
 import { asOwner } from '../../test/app.ts'
 import { crowd, fillCrowd } from '../../test/crowd.ts'
 import { withDatabase } from '../../test/global.setup.ts'
@@ -57,7 +61,7 @@ afterAll(async () => {
   await asOwner(inject('ownerUrl'), (server) => server.query(`drop database if exists ${database} with (force)`))
 })
 
-const nouns = [contact, company, deal, task]
+const nouns = [contact, company, deal, task, note, team, user, tag]
 
 test.each(nouns.flatMap((entity) => sortsOf(entity).map((sort) => ({ path: entity.path, sort, entity }))))(
   '$path sorted by $sort',

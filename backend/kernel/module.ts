@@ -1,5 +1,6 @@
 import type { Subscription } from './events/subscription.ts'
 import type { Route } from './http/route.ts'
+import type { Job, Schedule } from './jobs/job.ts'
 
 /** What a part of the house tells `/health`: up, degraded (it heals or a fallback serves) or down. */
 export interface Health {
@@ -21,6 +22,8 @@ export interface Module {
   readonly routes?: readonly Route[]
   readonly subscriptions?: readonly Subscription[]
   readonly readings?: readonly Reading[]
+  readonly jobs?: readonly Job[]
+  readonly schedules?: readonly Schedule[]
   /** Started before the server listens, in every process whose role is not excluded by `app.ts`. */
   start?(): Promise<void>
   /** Stops in the reverse order of starts; must end within a few seconds. */

@@ -24,6 +24,7 @@ import { mountDocs } from './modules/docs/docs.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
+import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
 import { activityOf } from './modules/timeline/activity.ts'
 import { timelineModule } from './modules/timeline/timeline.module.ts'
@@ -79,7 +80,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const notifications = notificationsModule({ db, log, entities: nouns })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue })
   const auth = authModule({ db, tokens, users, registration: config.registration, secureCookies, types })
-  const consumers: readonly Module[] = [timeline, search.module, notifications.module]
+  const consumers: readonly Module[] = [timeline, search.module, notifications.module, rottingModule({ db })]
   const subscribed = [...consumers.flatMap((module) => module.subscriptions ?? []), ...(extra.subscriptions ?? [])]
   const subscriptions = createSubscriptions({ db, direct, wake, log }, subscribed)
   let draining = false

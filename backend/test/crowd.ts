@@ -113,13 +113,13 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
   [
     'deals',
     `insert into deals (tenant_id, id, name, value, currency, pipeline_id, stage_id, status, expected_close_date, closed_at, company_id, owner_id, source,
-       position, ${common})
+       position, stage_entered_at, rots_at, ${common})
      select ${tenant}, ${id(5)}, 'Deal ' || i % 80000, case when i % 7 > 0 then i * 17 % 90000 * 1.25 end, case when i < 9 then 'CHF' else 'USD' end,
        ${id(2, 'case when i < 30 then 2 else 1 end')}, ${id(2, '10 + case when i < 30 then 5 else i % 5 end')},
        case when i >= 30 and i % 5 = 3 then 'won' when i >= 30 and i % 5 = 4 then 'lost' else 'open' end,
        case when i % 3 > 0 then date '2026-09-01' + i % 400 end, case when i >= 30 and i % 5 > 2 then ${created} + make_interval(hours => i % 900) end,
        case when i % 5 > 0 then ${id(3, '1 + i % 7 * (i % 2000)')} end, ${owner}, case when i < 9 then 'fair' when i % 4 > 0 then 'web' end,
-       i, ${commonValues} from ${all}`,
+       i, ${created} + make_interval(hours => i % 700), case when i % 4 = 0 then ${created} + make_interval(hours => 336 + i % 700) end, ${commonValues} from ${all}`,
   ],
   [
     'tasks',

@@ -36,6 +36,7 @@ export const operations: Readonly<Record<string, Example>> = {
     await alice.post(`/deals/${id}/win`)
     return at(id)
   },
+  listDealStages: built('deal'),
   dealBoard: nothing,
   completeTask: built('task'),
   reopenTask: async ({ alice }) => at((await alice.build('task', { status: 'completed' })).id),

@@ -42,6 +42,12 @@ export const deal = defineEntity({
     contactIds: refs('contact', { include: 'contacts' }),
     ownerId: ref('user', { include: 'owner', absent: 'actor' }),
     source: text({ max: 100 }),
+    stageEnteredAt: time({ readOnly: true, neverNull: true, sort: true, filter: ['eq', 'gt', 'gte', 'lt', 'lte'] }),
+    rotsAt: time({
+      readOnly: true,
+      sort: true,
+      describe: "When it has been in its stage for the stage's rottingDays: with rotsAt in the past it rots",
+    }),
     position: decimal({ neverNull: true, filter: [], describe: 'Order of the cards within a stage, ascending' }),
     weightedValue: money({
       readOnly: true,
@@ -54,6 +60,7 @@ export const deal = defineEntity({
   title: (record) => String(record.name ?? ''),
   subtitle: 'companyId',
   heldBy: ['ownerId'],
+  changedBy: 'changed_by_id',
   verbs: [
     { verb: 'won', when: "n.status = 'won' and o.status <> 'won'" },
     { verb: 'lost', when: "n.status = 'lost' and o.status <> 'lost'" },

@@ -6,7 +6,7 @@ import { noBody, verbRoute } from '../../kernel/entity/verb-route.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import { lose, move, reopen, win } from './deal.actions.ts'
 import { deal } from './deal.entity.ts'
-import { readBoard } from './deal.queries.ts'
+import { readBoard, readStays } from './deal.queries.ts'
 
 /** What is special about deals: the verbs and the board. */
 export function dealRoutes(db: Database, deals: Repository): Route[] {
@@ -42,6 +42,23 @@ export function dealRoutes(db: Database, deals: Repository): Route[] {
     ),
     route({
       method: 'get',
+      path: '/deals/{id}/stages',
+      operationId: 'listDealStages',
+      summary: 'The stages that a deal has been in, and for how long',
+      tag: 'deals',
+      params: z.object({ id: idSchema }),
+      responses: {
+        200: { description: 'Its stays, the first one first', schema: z.object({ data: z.array(staySchema) }) },
+      },
+      problems: [404],
+      handle: async (ctx, { params }) => {
+        const tx = db.tenant(ctx)
+        await deals.get(tx, params.id, ['id'])
+        return { status: 200, body: { data: await readStays(tx, params.id) } }
+      },
+    }),
+    route({
+      method: 'get',
       path: '/deals/board',
       operationId: 'dealBoard',
       summary: 'The stages of a pipeline with their sums and first cards',
@@ -56,6 +73,16 @@ export function dealRoutes(db: Database, deals: Repository): Route[] {
     }),
   ]
 }
+
+const staySchema = z.object({
+  stageId: z.uuid(),
+  stageName: z.string(),
+  pipelineId: z.uuid(),
+  enteredAt: z.iso.datetime({ precision: 3 }),
+  leftAt: z.iso.datetime({ precision: 3 }).nullable().describe('null: it is there now'),
+  enteredById: z.uuid().nullable().describe('Who brought it there; null: the system'),
+  seconds: z.number().describe('How long it was there, or has been until now'),
+})
 
 const laneSchema = z.object({
   stage: z.object({

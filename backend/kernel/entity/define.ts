@@ -21,6 +21,8 @@ export interface EntityDefinition {
   /** Members of users who hold the record, for the scope `own`; without any, who created it does. */
   readonly heldBy?: readonly string[]
   readonly verbs?: readonly Verb[]
+  /** The column in which each change leaves who made it, for triggers that keep a history. */
+  readonly changedBy?: string
   /** Members of which at least one must be given on create. */
   readonly requireOneOf?: readonly string[]
   /** Whether it stands in the search of all records. */

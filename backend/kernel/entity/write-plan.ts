@@ -146,7 +146,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        ${missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
        from old o)`,
     `new as (update ${entity.table} r
-       set ${[...pairs.map(([column, value]) => `${column} = ${value}`), 'version = o.version + 1', 'updated_at = greatest(now(), o.updated_at)'].join(', ')}
+       set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
        from old o, verdict v
        where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${differs || 'false'})
        returning r.*)`,
@@ -159,6 +159,12 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
            coalesce(n.version, o.version) as version, n.id is not null as changed, e.name as event
     from old o cross join verdict v left join after n on true left join event e on true`
 }
+
+const stampsOf = (entity: Entity, bind: Binder): string[] => [
+  'version = o.version + 1',
+  'updated_at = greatest(now(), o.updated_at)',
+  ...(entity.changedBy ? [`${entity.changedBy} = ${bind('actor', 'uuid')}`] : []),
+]
 
 function setsOf(entity: Entity, shape: ChangeShape, bind: Binder): Record<string, string> {
   const sets: Record<string, string> = {}

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import { openFiles } from './adapters/files/index.ts'
 import type { Config } from './config.ts'
 import { createCustomFields } from './entities/custom-fields/custom-field.queries.ts'
 import { createEntities } from './entities/index.ts'
@@ -73,6 +74,12 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
   })
 
+  let listening = ''
+  const store = openFiles({
+    storageDir: config.storageDir,
+    secret: config.jwtSecret,
+    base: () => config.publicUrl?.replace(/\/+$/, '') ?? listening,
+  })
   const types = [...nouns.keys()]
   const users = entities.repository('user')
   const secureCookies = config.publicUrl?.startsWith('https:') ?? false
@@ -108,6 +115,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const routes: Route[] = [
     ...entities.routes(search.find),
     ...[auth, ...consumers, health].flatMap((module) => module.routes ?? []),
+    ...store.routes,
   ]
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({
@@ -143,6 +151,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     maintenance.start()
   }
   const url = await listen(server, config)
+  listening = url
   return {
     url,
     routes,

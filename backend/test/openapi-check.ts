@@ -37,7 +37,7 @@ export async function checkAnswer(url: string, method: string, target: URL, answ
       `${method} ${template} answered ${answer.status}, which the document does not know: ${JSON.stringify(answer.body)}`,
     )
   const type = answer.headers.get('content-type')?.split(';', 1)[0] ?? ''
-  const media = described.content?.[type]
+  const media = described.content?.[type] ?? described.content?.['*/*']
   if (described.content && !media)
     throw new Error(
       `${method} ${template} answered ${answer.status} as ${type || 'nothing'}, and the document says ${Object.keys(described.content)}`,

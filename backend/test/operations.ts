@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { openFiles } from '../adapters/files/index.ts'
+import type { TestApp } from './app.ts'
 import { type Cast, password } from './cast.ts'
 import { type Client, eventually, paths } from './client.ts'
 
@@ -12,7 +15,9 @@ export interface Call {
 }
 
 /** Makes, in Alice's tenant, what one successful call needs. */
-type Example = (cast: Cast) => Promise<Call>
+type Example = (house: House) => Promise<Call>
+
+type House = Cast & Pick<TestApp, 'url' | 'config'>
 
 /** One successful call of every operation, by its `operationId`. An operation that is missing here fails the tests that walk them. */
 export const operations: Readonly<Record<string, Example>> = {
@@ -88,6 +93,8 @@ export const operations: Readonly<Record<string, Example>> = {
 
   ...inbox(''),
   ...inbox('My'),
+
+  downloadLinkedFile: linkedFile,
 
   live: nothing,
   ready: nothing,
@@ -165,6 +172,13 @@ async function notificationOf({ alice, bob }: Cast): Promise<string> {
     const { data } = (await alice.get('/notifications?limit=200')).body
     return data.find(({ entityId }: { entityId: string }) => entityId === deal.id)?.id
   }, 'the notification of a deal that was assigned')
+}
+
+async function linkedFile({ url, config }: House): Promise<Call> {
+  const { files } = openFiles({ storageDir: config.storageDir, secret: config.jwtSecret, base: () => url })
+  const { key } = await files.put('tests/linked.txt', Readable.from(['content']), 'text/plain')
+  const link = await files.link(key, { name: 'linked.txt', contentType: 'text/plain', expiresIn: 60 })
+  return { params: { token: link.slice(link.lastIndexOf('/') + 1) } }
 }
 
 function built(type: string, body?: (cast: Cast) => unknown): Example {

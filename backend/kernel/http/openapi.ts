@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { type ZodType, z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiParameters } from 'zod-openapi'
 import { phraseOf } from './problem.ts'
 import type { Route } from './route.ts'
@@ -44,10 +44,11 @@ export const problemSchema = z
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
   const responses: ZodOpenApiOperationObject['responses'] = {}
-  for (const [status, { description, schema, headers }] of Object.entries(route.responses)) {
+  for (const [status, { description, schema, type, headers }] of Object.entries(route.responses)) {
     responses[`${Number(status)}` as '200'] = {
       description,
       ...(schema ? { content: { 'application/json': { schema } } } : {}),
+      ...(type ? { content: { [type]: {} } } : {}),
       ...(headers
         ? { headers: Object.fromEntries(headers.map((name) => [name, { schema: { type: 'string' as const } }])) }
         : {}),
@@ -81,8 +82,16 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
           },
         }
       : {}),
+    ...(route.form
+      ? { requestBody: { required: true, content: { 'multipart/form-data': { schema: formSchema(route.form) } } } }
+      : {}),
     responses,
   }
+}
+
+function formSchema({ file, fields }: NonNullable<Route['form']>): ZodType {
+  if (!(fields instanceof z.ZodObject)) throw new Error('the fields of a form are an object')
+  return z.object({ [file]: z.string().meta({ format: 'binary' }), ...fields.shape })
 }
 
 const paramNames = (route: Route): string[] => [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '')
@@ -126,7 +135,7 @@ function problemsOf(route: Route): number[] {
     400,
     ...(route.public ? [] : [401, 403]),
     ...(route.path.includes('{') ? [404] : []),
-    ...(route.body || route.method === 'post' ? [413, 415] : []),
+    ...(route.body || route.form || route.method === 'post' ? [413, 415] : []),
   ]
   const keyed = route.method === 'post' && !route.public && route.idempotency !== 'none' ? [409, 422] : []
   const all = [...new Set([...usual, ...keyed, ...(route.problems ?? []), 405, 503])]

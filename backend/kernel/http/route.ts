@@ -1,10 +1,12 @@
+import type { Readable } from 'node:stream'
 import type { ZodType, z } from 'zod'
 import type { Ctx } from '../context.ts'
+import type { Form, ReadForm, SentFile } from './form.ts'
 
 /** What a handler answers: a status, a body (JSON text is sent as it is) and headers. */
 export interface Answer {
   readonly status: number
-  /** A value to be serialised, or `{ json }` with text that Postgres rendered. */
+  /** A value to be serialised, {@link JsonText} that Postgres rendered, or {@link Bytes} as they come. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -14,6 +16,14 @@ export class JsonText {
   readonly json: string
   constructor(json: string) {
     this.json = json
+  }
+}
+
+/** A body that is sent as it comes, under the type and length that the headers say. */
+export class Bytes {
+  readonly stream: Readable
+  constructor(stream: Readable) {
+    this.stream = stream
   }
 }
 
@@ -38,6 +48,12 @@ export interface Request<P, Q, B> {
   readonly path: string
   /** The bytes of the body, by which a repetition is recognised. */
   readonly rawBody: unknown
+  /** Reads the form of a route that takes one, streaming its file into `keep`; `drop` takes back what was kept of a form that is refused. */
+  form<T, F extends ZodType>(
+    form: Form<F>,
+    keep: (file: SentFile) => Promise<T>,
+    drop: (kept: T) => Promise<void>,
+  ): Promise<ReadForm<z.output<F>, T>>
 }
 
 interface Described {
@@ -54,9 +70,20 @@ interface Described {
   /** Parameters that `query` does not parse, for the document only. */
   readonly queryDocument?: Readonly<Record<string, { description: string; schema: object; deepObject?: true }>>
   readonly body?: ZodType
+  /** Instead of JSON the body is a form, which the handler reads by `request.form`; a POST then keeps its key itself. */
+  readonly form?: Form
   /** Status → schema of the answer (null: no body). Problems are added by the document. */
   readonly responses: Readonly<
-    Record<number, { description: string; schema: ZodType | null; headers?: readonly string[] }>
+    Record<
+      number,
+      {
+        description: string
+        schema: ZodType | null
+        /** The media type of a body that is not JSON; it has no schema. */
+        type?: string
+        headers?: readonly string[]
+      }
+    >
   >
   /** What can go wrong beside 400, 401, 403, 404, 405 and 429, which the document adds where they apply. */
   readonly problems?: readonly number[]

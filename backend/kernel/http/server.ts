@@ -1,4 +1,5 @@
 import { createServer as createHttpServer, type Server } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import compression from 'compression'
 import cors from 'cors'
 import express, {
@@ -15,9 +16,10 @@ import { isId, newId } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticator } from './authenticator.ts'
 import { parseBody, parsePart, rawBody } from './body.ts'
+import { readForm } from './form.ts'
 import { once, readKey } from './idempotency.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
-import { type Answer, type Caller, JsonText, type Request, type Route } from './route.ts'
+import { type Answer, Bytes, type Caller, JsonText, type Request, type Route } from './route.ts'
 import { securityHeaders } from './security-headers.ts'
 
 export interface HttpOptions {
@@ -105,7 +107,7 @@ function register(router: Router | Express, routes: readonly Route[], options: H
   for (const path of paths) {
     const here = router.route(path.replace(/\{(\w+)\}/g, ':$1'))
     const offered = routes.filter((route) => route.path === path)
-    for (const route of offered) here[route.method](rawBody, handling(route, options))
+    for (const route of offered) here[route.method](...(route.form ? [] : [rawBody]), handling(route, options))
     const allow = offered.map((route) => route.method.toUpperCase())
     if (allow.includes('GET')) allow.push('HEAD')
     here.all((request, response, next) => {
@@ -145,7 +147,7 @@ function handling(route: Route, options: HttpOptions) {
     const answer = route.public
       ? await route.handle(callerOf(request), parsed)
       : await answerPrivately(route, request, response, parsed, options)
-    send(response, answer)
+    await send(response, answer)
   }
 }
 
@@ -167,7 +169,7 @@ function parse(route: Route, request: ExpressRequest): Request<unknown, unknown,
   const search = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?'))
   const params = readParams(route, request)
   const query = route.queryDocument && !route.query ? undefined : parsePart(route.query ?? nothing, queryObject(search))
-  const sent = parseBody(request.body, request.get('Content-Type'))
+  const sent = route.form ? undefined : parseBody(request.body, request.get('Content-Type'))
   const body = route.body ? parsePart(route.body, sent) : parsePart(nothing, sent ?? {})
   return {
     params,
@@ -177,6 +179,7 @@ function parse(route: Route, request: ExpressRequest): Request<unknown, unknown,
     path: pathOf(request),
     header: (name) => request.get(name),
     rawBody: request.body,
+    form: (form, keep, drop) => readForm(request, form, keep, drop),
   }
 }
 
@@ -217,10 +220,11 @@ function callerOf(request: ExpressRequest): Caller {
   }
 }
 
-function send(response: ExpressResponse, answer: Answer): void {
+async function send(response: ExpressResponse, answer: Answer): Promise<void> {
   response.status(answer.status)
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.set(name, value)
   if (answer.body === undefined) return void response.end()
+  if (answer.body instanceof Bytes) return sendBytes(response, answer.body)
   if (!response.hasHeader('Content-Type')) response.set('Content-Type', 'application/json; charset=utf-8')
   const text =
     answer.body instanceof JsonText
@@ -229,6 +233,19 @@ function send(response: ExpressResponse, answer: Answer): void {
         ? answer.body
         : JSON.stringify(answer.body)
   response.send(text)
+}
+
+/** A reader who leaves is no failure; a source that fails can only end the answer before its time. */
+async function sendBytes(response: ExpressResponse, { stream }: Bytes): Promise<void> {
+  if (response.req.method === 'HEAD') {
+    stream.destroy()
+    return void response.end()
+  }
+  try {
+    await pipeline(stream, response)
+  } catch (error) {
+    if (!response.destroyed || stream.errored === error) throw error
+  }
 }
 
 function answerProblem(error: unknown, request: ExpressRequest, response: ExpressResponse, log: Logger): void {

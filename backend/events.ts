@@ -33,6 +33,8 @@ export interface EventKind {
   readonly action: ActivityAction | null
   /** Seen only by who did it and by administrators. */
   readonly personal?: true
+  /** Of what hangs on a record: the event's type and id are the record's, so that its timeline tells it. */
+  readonly ofRecord?: true
 }
 
 /** All events of the house, and what the records that they are of are called. */
@@ -62,7 +64,7 @@ export function createCatalogue(entities: ReadonlyMap<string, Entity>): Catalogu
     kinds,
     actions: activityActions,
     personalActions: activityActions.filter((action) => isPersonal(shown, action)),
-    types: [...new Set(shown.map(([name]) => name.slice(0, name.indexOf('.'))))],
+    types: [...new Set(shown.flatMap(([name, kind]) => (kind.ofRecord ? [] : [name.slice(0, name.indexOf('.'))])))],
     kindOf: (name) => kinds.get(name) ?? undeclared(name),
     titleOf: (type, record) => {
       const entity = entities.get(type)
@@ -97,6 +99,17 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'deal.reopened': { sentence: '{actor} reopened the deal {name}', action: 'reopened' },
   'task.completed': { sentence: '{actor} completed the task {name}', action: 'completed' },
   'task.reopened': { sentence: '{actor} reopened the task {name}', action: 'reopened' },
+  'comment.created': { sentence: '{actor} commented on the {noun} {name}', action: 'commented', ofRecord: true },
+  'comment.updated': {
+    sentence: '{actor} changed a comment on the {noun} {name}',
+    action: 'commented',
+    ofRecord: true,
+  },
+  'comment.deleted': {
+    sentence: '{actor} deleted a comment on the {noun} {name}',
+    action: 'commented',
+    ofRecord: true,
+  },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },

@@ -101,6 +101,7 @@ create index ${path}_archived on ${path} (tenant_id, archived_at, id) where dele
 create index ${path}_deleted on ${path} (deleted_at) where deleted_at is not null;
 ${[...sorted, ...filtered].join('\n')}
 call protect('${path}', 'select, insert, update', 'select, delete', 'select');
+call commented('${path}', '${type}');
 
 -- Down Migration
 

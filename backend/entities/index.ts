@@ -6,6 +6,7 @@ import { createRegistry, type Registry } from '../kernel/entity/registry.ts'
 import { createRepository, type Repository } from '../kernel/entity/repository.ts'
 import { entityRoutes, everything, type Offer } from '../kernel/entity/router.ts'
 import type { Route } from '../kernel/http/route.ts'
+import { commentRoutes } from './comments/comment.routes.ts'
 import { company } from './companies/company.entity.ts'
 import { contact } from './contacts/contact.entity.ts'
 import { customField } from './custom-fields/custom-field.entity.ts'
@@ -45,6 +46,9 @@ const nouns: readonly Noun[] = [
   { entity: user, offers: ['list', 'get'], routes: userRoutes },
 ]
 
+/** What the contract calls a CRM record. */
+const isRecord = ({ offers }: Noun): boolean => offers === everything
+
 /** All nouns, wired to the engine. */
 export interface Entities {
   readonly registry: Registry
@@ -77,8 +81,8 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
   return {
     registry,
     repository,
-    routes: (find) =>
-      nouns.flatMap(({ entity, offers, routes }) => [
+    routes: (find) => [
+      ...nouns.flatMap(({ entity, offers, routes }) => [
         ...entityRoutes(
           {
             db,
@@ -90,5 +94,10 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
         ),
         ...(routes?.(db, repository(entity.type), registry) ?? []),
       ]),
+      ...commentRoutes(
+        db,
+        nouns.filter(isRecord).map(({ entity }) => repository(entity.type)),
+      ),
+    ],
   }
 }

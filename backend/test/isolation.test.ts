@@ -123,6 +123,8 @@ describe('the application’s role', () => {
       const customFields = { [String(made.customField?.key)]: 'EMEA' }
       await who.build('deal', { contactIds: [made.contact?.id], tags: ['vip'], customFields })
       await who.build('task', { assigneeIds: [who.userId] })
+      const comment = await who.post(`/notes/${made.note?.id}/comments`, { body: 'Well' })
+      await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
     }
     await house.alice.post('/notes', { body: 'Once' }, { 'Idempotency-Key': 'once' })
   })

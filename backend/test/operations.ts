@@ -58,6 +58,11 @@ export const operations: Readonly<Record<string, Example>> = {
   deleteUser: colleague(),
   listUserActivities: colleague(),
 
+  getComment: commented(),
+  updateComment: commented({ body: 'On second thought' }),
+  deleteComment: commented(),
+  listCommentHistory: commented(),
+
   register: async () => ({
     body: { organization: 'Initech', name: 'Peter', email: `${unique('peter')}@example.com`, password },
   }),
@@ -123,6 +128,8 @@ function records(name: string, type: string, values: Record<string, unknown>): R
     [`bulk${name}`]: async () => ({ body: { operations: [{ op: 'create', data: values }] } }),
     [`upsert${name}`]: async () => ({ params: { externalId: unique('key') }, body: values }),
     [`list${name}Activities`]: built(type),
+    [`list${name}Comments`]: built(type),
+    [`create${name}Comment`]: built(type, ({ bob }) => ({ body: `Look, @[Bob](${bob.userId})` })),
     [`search${plural}`]: async () => ({ query: 'q=ada' }),
   }
 }
@@ -183,6 +190,14 @@ async function linkedFile({ url, config }: House): Promise<Call> {
 
 function built(type: string, body?: (cast: Cast) => unknown): Example {
   return async (cast) => ({ ...at((await cast.alice.build(type)).id), ...(body ? { body: body(cast) } : {}) })
+}
+
+function commented(body?: unknown): Example {
+  return async ({ alice }) => {
+    const deal = await alice.build('deal')
+    const { id } = (await alice.post(`/deals/${deal.id}/comments`, { body: 'Well' })).body
+    return { ...at(id), ...(body ? { body } : {}) }
+  }
 }
 
 function colleague(body?: unknown): Example {

@@ -1,5 +1,5 @@
 import type { Binder } from '../db/plan.ts'
-import type { Scope } from '../rights.ts'
+import type { Belonging, Scope } from '../rights.ts'
 import { columnOf, type Entity } from './define.ts'
 
 /** SQL over an alias: whether a scope reaches the row. `all` costs nothing; otherwise `holders` is a parameter. */
@@ -26,3 +26,9 @@ export const scopeShape = (scope: Scope): string => (typeof scope === 'string' ?
 
 /** The parameter that goes with {@link scopeSql}. */
 export const scopeUsers = (scope: Scope): readonly string[] => (typeof scope === 'string' ? [] : scope.userIds)
+
+/** Whose a record is, from the record as the API shows it. */
+export function belongingOf(entity: Entity, record: Readonly<Record<string, unknown>>): Belonging {
+  const ownerIds = (entity.heldBy ?? []).flatMap((member) => record[member]).filter((id) => typeof id === 'string')
+  return { ownerIds, createdById: typeof record.createdById === 'string' ? record.createdById : null }
+}

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import sql from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import type { Ctx } from '../../kernel/context.ts'
-import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
 import { unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Authenticator } from '../../kernel/http/authenticator.ts'
@@ -20,6 +20,14 @@ interface Principal {
 export interface Principals extends Authenticator {
   /** Forgets who is concerned by events: changed users and teams, ended sessions. */
   forget(events: readonly Pick<DomainEvent, 'tenantId' | 'type'>[]): void
+  /** What users may do, of all tenants at once; none for who is not there. */
+  rightsOf(users: readonly UserKey[]): Promise<(user: UserKey) => Rights | undefined>
+}
+
+/** A user of a tenant. */
+export interface UserKey {
+  readonly tenantId: string
+  readonly id: string
 }
 
 const forgetters = new Set(['user', 'team', 'session'])
@@ -68,6 +76,12 @@ export function createPrincipals(db: Database, tokens: Tokens): Principals {
     forget: (events) => {
       for (const event of events) if (forgetters.has(event.type)) byTenant.delete(event.tenantId)
     },
+    rightsOf: async (users) => {
+      const found = new Map<string, Rights>()
+      for (const user of users.length === 0 ? [] : await loadUsers(db.worker, users))
+        found.set(keyOf(user), compileRights(user.id, user.role, user.team))
+      return (user) => found.get(keyOf(user))
+    },
   }
 }
 
@@ -90,17 +104,29 @@ export function systemCtx(tenantId: string): Ctx {
 
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
   const [row] = await tx.query(sql`
-    select u.id, u.name, u.role, array(
-      with recursive mine as (
-        select m.id from users m where m.tenant_id = u.tenant_id and m.deleted_at is null
-          and (m.manager_id = u.id or m.team_id = u.team_id
-               or m.team_id in (select t.id from teams t where t.tenant_id = u.tenant_id and t.manager_id = u.id and t.deleted_at is null))
-        union
-        select m.id from users m join mine on m.manager_id = mine.id where m.tenant_id = u.tenant_id and m.deleted_at is null
-      ) select mine.id from mine where u.role = 'manager') as team
+    select u.id, u.name, u.role, ${team} as team
     from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
   if (!row) throw unauthenticated('The session has ended')
   return { userId: row.id, name: row.name, rights: compileRights(row.id, row.role, row.team) }
 }
+
+const loadUsers = (db: WorkerTx, users: readonly UserKey[]) =>
+  db.query<UserKey & { role: string; team: string[] }>(sql`
+    select u.tenant_id as "tenantId", u.id, u.role, ${team} as team
+    from (select distinct w."tenantId", w.id
+          from jsonb_to_recordset(${JSON.stringify(users)}::jsonb) as w("tenantId" uuid, id uuid)) w
+    join users u on u.tenant_id = w."tenantId" and u.id = w.id and u.active and u.deleted_at is null`)
+
+/** Of a manager `u`: who is in his teams, and who reports to him, transitively. */
+const team: Sql = sql`array(
+  with recursive mine as (
+    select m.id from users m where m.tenant_id = u.tenant_id and m.deleted_at is null
+      and (m.manager_id = u.id or m.team_id = u.team_id
+           or m.team_id in (select t.id from teams t where t.tenant_id = u.tenant_id and t.manager_id = u.id and t.deleted_at is null))
+    union
+    select m.id from users m join mine on m.manager_id = mine.id where m.tenant_id = u.tenant_id and m.deleted_at is null
+  ) select mine.id from mine where u.role = 'manager')`
+
+const keyOf = ({ tenantId, id }: UserKey): string => `${tenantId} ${id}`

@@ -7,16 +7,39 @@ type Grants = Readonly<Record<Action, Grant>>
 const everything: Grants = { read: 'all', create: 'all', update: 'all', delete: 'all' }
 const reading: Grants = { read: 'all', create: 'none', update: 'none', delete: 'none' }
 
-/** Nouns that set the house up: written by owners and admins only. */
-const setUp = new Set(['user', 'team', 'pipeline', 'custom_field'])
+/** Which of its grants a role has on a noun that is no record. */
+const kinds: Readonly<Record<string, Kind>> = {
+  user: 'setUp',
+  team: 'setUp',
+  pipeline: 'setUp',
+  custom_field: 'setUp',
+  tag: 'labels',
+  comment: 'words',
+}
 
-/** The five built-in roles: on records, on labels (tags), on what sets the house up. */
-const builtIn: Readonly<Record<string, { records: Grants; labels: Grants; setUp: Grants }>> = {
-  owner: { records: everything, labels: everything, setUp: everything },
-  admin: { records: everything, labels: everything, setUp: everything },
-  manager: { records: { ...everything, update: 'team', delete: 'team' }, labels: everything, setUp: reading },
-  member: { records: { ...everything, update: 'own', delete: 'own' }, labels: everything, setUp: reading },
-  viewer: { records: reading, labels: reading, setUp: reading },
+type Kind = 'records' | 'labels' | 'words' | 'setUp'
+
+/** What somebody said is his own: others read it, and administrators take it away. */
+const spoken: Grants = { ...everything, update: 'own', delete: 'own' }
+const moderated: Grants = { ...spoken, delete: 'all' }
+
+/** The five built-in roles: on records, on labels (tags), on what people say (comments), on what sets the house up. */
+const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
+  owner: { records: everything, labels: everything, words: moderated, setUp: everything },
+  admin: { records: everything, labels: everything, words: moderated, setUp: everything },
+  manager: {
+    records: { ...everything, update: 'team', delete: 'team' },
+    labels: everything,
+    words: spoken,
+    setUp: reading,
+  },
+  member: {
+    records: { ...everything, update: 'own', delete: 'own' },
+    labels: everything,
+    words: spoken,
+    setUp: reading,
+  },
+  viewer: { records: reading, labels: reading, words: reading, setUp: reading },
 }
 
 /** Compiles a role to data. `teamUserIds`: the user, who is in his teams, and who reports to him, transitively. */
@@ -29,6 +52,5 @@ export function compileRights(userId: string, role: string, teamUserIds: readonl
     own: { userIds: [userId] },
     team: { userIds: [userId, ...teamUserIds] },
   }
-  const kind = (type: string) => (setUp.has(type) ? grants.setUp : type === 'tag' ? grants.labels : grants.records)
-  return { userId, role, scope: (type, action) => scopes[kind(type)[action]] }
+  return { userId, role, scope: (type, action) => scopes[grants[kinds[type] ?? 'records'][action]] }
 }

@@ -1,4 +1,5 @@
 import type { Entity } from '../../kernel/entity/define.ts'
+import { belongingOf } from '../../kernel/entity/scope.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Belonging } from '../../kernel/rights.ts'
 import type { Sequenced } from './sequence.ts'
@@ -71,7 +72,8 @@ const recordMessages: Readonly<Record<string, string | null>> = {
 function ofRecord(sources: MessageSources, entity: Entity, event: DomainEvent): readonly Message[] {
   const { tenantId, type, recordId: id, version } = event
   if (id === null) return []
-  const belonging = belongingOf(entity, event)
+  // Without a record it is nobody's: only who may read all of them is told.
+  const belonging = belongingOf(entity, event.record ?? {})
   const record = recordTopic(tenantId, type, id)
   const verb = event.name.slice(event.name.indexOf('.') + 1)
   const name = version === null ? null : Object.hasOwn(recordMessages, verb) ? recordMessages[verb] : 'record:updated'
@@ -87,11 +89,4 @@ function ofRecord(sources: MessageSources, entity: Entity, event: DomainEvent): 
     payload: () => sources.activityOf(event),
   })
   return messages
-}
-
-/** Whose the record is after the event. Without a record it is nobody's: only who may read all of them is told. */
-function belongingOf(entity: Entity, event: DomainEvent): Belonging {
-  const record = event.record ?? {}
-  const ownerIds = (entity.heldBy ?? []).flatMap((member) => record[member]).filter((id) => typeof id === 'string')
-  return { ownerIds, createdById: typeof record.createdById === 'string' ? record.createdById : null }
 }

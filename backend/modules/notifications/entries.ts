@@ -77,7 +77,7 @@ export function entryOf(heap: Heap, earlier: number, entities: ReadonlyMap<strin
     title,
     priority,
     entityType: event.type,
-    data: isBulk(event) ? { count, operationId: sourceId } : {},
+    data: isBulk(event) ? { count, operationId: sourceId } : (rule.data?.(event) ?? {}),
     createdAt: last.event.occurredAt,
   }
   if (count > 1) {
@@ -87,7 +87,11 @@ export function entryOf(heap: Heap, earlier: number, entities: ReadonlyMap<strin
   const name = event.record ? (entities.get(event.type)?.title(event.record) ?? '') : ''
   return {
     ...about,
-    message: filled(rule.message, { actor: event.actor.name, name: name === '' ? 'without a name' : `“${name}”` }),
+    message: filled(rule.message, {
+      actor: event.actor.name,
+      noun: event.type.replaceAll('_', ' '),
+      name: name === '' ? 'without a name' : `“${name}”`,
+    }),
     entityId: event.recordId,
     actionLabel: `Open the ${event.type}`,
     actionUrl: `/${path}/${event.recordId}`,

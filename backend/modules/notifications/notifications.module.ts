@@ -9,7 +9,7 @@ import { markRead } from './notification.actions.ts'
 import { countUnread } from './notification.queries.ts'
 import { notificationRoutes } from './notification.routes.ts'
 import type { Notification } from './notification.ts'
-import { notifierSubscription } from './notifier.ts'
+import { notifierSubscription, type RightsOf } from './notifier.ts'
 
 /** What others than its own routes do with an inbox: the sockets. */
 export interface Inbox {
@@ -19,7 +19,12 @@ export interface Inbox {
 }
 
 /** The inbox: people are told what concerns them, by rules. */
-export function notificationsModule(deps: { db: Database; log: Logger; entities: ReadonlyMap<string, Entity> }): {
+export function notificationsModule(deps: {
+  db: Database
+  log: Logger
+  entities: ReadonlyMap<string, Entity>
+  rightsOf: RightsOf
+}): {
   module: Module
   inbox: Inbox
 } {

@@ -1,9 +1,15 @@
+import sql from 'sql-template-tag'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { deal as dealEntity } from '../../entities/deals/deal.entity.ts'
 import type { Ctx } from '../../kernel/context.ts'
+import type { DomainEvent } from '../../kernel/events/event.ts'
+import { createLogger } from '../../kernel/log.ts'
+import type { Scope } from '../../kernel/rights.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
 import { countUnread, listEntries } from './notification.queries.ts'
 import type { Notification } from './notification.ts'
+import { notifierSubscription } from './notifier.ts'
 
 let house: TestApp
 let alice: Client
@@ -95,6 +101,23 @@ test('who was deactivated is told nothing', async () => {
   await inbox(tim, task.id, 1)
   await settled()
   expect(await count('select count(*) from notifications where user_id = $1', [gone.userId])).toBe(0)
+})
+
+test('nobody is told of a record that he may not read', async () => {
+  const { db } = house.app.database
+  const deal = await alice.build('deal', { ownerId: bob.userId })
+  const [event] = await db.worker.query<{ json: DomainEvent }>(sql`
+    select json_build_object('id', e.id, 'tenantId', e.tenant_id, 'name', e.name, 'type', e.type, 'recordId', e.record_id, 'lane', 'live',
+      'actor', e.actor, 'changes', e.changes, 'record', e.record, 'data', e.data) as json from events e where e.record_id = ${deal.id}`)
+  if (!event) throw new Error('the deal left no event')
+  const foundUnder = async (scope: Scope) => {
+    const rightsOf = async () => (user: { id: string }) => ({ userId: user.id, role: 'own', scope: () => scope })
+    const deps = { db, log: createLogger('silent'), entities: new Map([['deal', dealEntity]]), rightsOf }
+    return (await notifierSubscription(deps).prepare([event.json])).length
+  }
+  expect(await foundUnder({ userIds: [alice.userId] })).toBe(0)
+  expect(await foundUnder('none')).toBe(0)
+  expect(await foundUnder({ userIds: [bob.userId] })).toBe(1)
 })
 
 test('what a bulk call brings is summed up in one entry, over all batches', async () => {

@@ -2,15 +2,17 @@ import sql from 'sql-template-tag'
 import type { Actor } from '../../kernel/context.ts'
 import type { Database, WorkerTx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
+import { belongingOf } from '../../kernel/entity/scope.ts'
 import { laneNumber } from '../../kernel/events/append.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Subscription } from '../../kernel/events/subscription.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
+import { type Rights, reaches } from '../../kernel/rights.ts'
 import { type Entry, type EntryKey, entryOf, type Finding, type Heap, heapsOf, isBulk, nameOf } from './entries.ts'
 import { inboxLock } from './notification.queries.ts'
 import { printed } from './notification.ts'
-import { findPeople } from './people.ts'
+import { findPeople, type Person } from './people.ts'
 import { involved, rules, rulesFor } from './rules.ts'
 
 /** The subscription that fills the inboxes by the rules. */
@@ -18,13 +20,14 @@ export function notifierSubscription(deps: {
   db: Database
   log: Logger
   entities: ReadonlyMap<string, Entity>
+  rightsOf: RightsOf
 }): Subscription<Row[]> {
   const { db, log, entities } = deps
   return {
     name: 'notifications',
     patterns: [...new Set(rules.flatMap((rule) => rule.on))],
     prepare: async (batch) => {
-      const findings = await findingsOf(db.worker, batch)
+      const findings = await findingsOf(deps, batch)
       const heaps = heapsOf(findings)
       const earlier = await countEarlier(db.worker, heaps)
       if (heaps.length < findings.length) {
@@ -41,13 +44,19 @@ export function notifierSubscription(deps: {
   }
 }
 
-async function findingsOf(db: WorkerTx, batch: readonly DomainEvent[]): Promise<Finding[]> {
+/** What people may do, of all tenants at once. */
+export type RightsOf = (users: readonly Person[]) => Promise<(user: Person) => Rights | undefined>
+
+async function findingsOf(
+  deps: { db: Database; entities: ReadonlyMap<string, Entity>; rightsOf: RightsOf },
+  batch: readonly DomainEvent[],
+): Promise<Finding[]> {
   const spoken = batch
     .map((event) => ({ event, spokenOf: rulesFor(event) }))
     .filter(({ spokenOf }) => spokenOf.length > 0)
   const wanted = spoken.flatMap(({ event }) => involved(event).map((id) => ({ tenantId: event.tenantId, id })))
-  const peopleOf = await findPeople(db, wanted)
-  return spoken.flatMap(({ event, spokenOf }) => {
+  const peopleOf = await findPeople(deps.db.worker, wanted)
+  const findings = spoken.flatMap(({ event, spokenOf }) => {
     const people = peopleOf(event.tenantId)
     return spokenOf.flatMap((rule) => {
       const recipients = new Set(rule.to.flatMap((part) => part(event, people)))
@@ -56,6 +65,16 @@ async function findingsOf(db: WorkerTx, batch: readonly DomainEvent[]): Promise<
       return [...recipients].filter((id) => people.isActive(id)).map((userId) => ({ rule, event, userId }))
     })
   })
+  const rightsOf = await deps.rightsOf(findings.map(({ event, userId: id }) => ({ tenantId: event.tenantId, id })))
+  return findings.filter(({ event, userId: id }) =>
+    mayRead(rightsOf({ tenantId: event.tenantId, id }), deps.entities.get(event.type), event),
+  )
+}
+
+/** Nobody learns by his inbox of a record that he may not read. */
+function mayRead(rights: Rights | undefined, entity: Entity | undefined, event: DomainEvent): boolean {
+  if (!rights || !entity) return false
+  return reaches(rights.scope(entity.type, 'read'), belongingOf(entity, event.record ?? {}))
 }
 
 /**

@@ -14,11 +14,13 @@ export interface Rule {
   /** Who is told, but for the actor and those who are no longer there. */
   readonly to: readonly Recipients[]
   readonly title: string
-  /** `{actor}` and `{name}` are filled in. */
+  /** `{actor}`, `{noun}` and `{name}` are filled in. */
   readonly message: string
   /** What is said instead of many of them that one operation brought; `{count}` is filled in. */
   readonly summary: string
   readonly priority: Priority
+  /** What an entry says to machines of the event itself. */
+  readonly data?: (event: DomainEvent) => Readonly<Record<string, unknown>>
 }
 
 /** People of an event by their part in it. */
@@ -76,6 +78,28 @@ export const rules: readonly Rule[] = [
     summary: '{count} tasks were completed',
     priority: 'normal',
   },
+  {
+    type: 'mention.created',
+    on: ['comment.created', 'comment.updated'],
+    when: () => true,
+    to: [mentioned],
+    title: 'You were mentioned',
+    message: '{actor} mentioned you on the {noun} {name}',
+    summary: 'You were mentioned {count} times',
+    priority: 'normal',
+    data: commentId,
+  },
+  {
+    type: 'comment.created',
+    on: ['comment.created'],
+    when: () => true,
+    to: [holdersNotMentioned],
+    title: 'New comment',
+    message: '{actor} commented on the {noun} {name}',
+    summary: '{count} comments were made',
+    priority: 'normal',
+    data: commentId,
+  },
 ]
 
 /** The rules that speak of an event. An import tells nobody of each record that it makes. */
@@ -84,8 +108,13 @@ export const rulesFor = (event: DomainEvent): Rule[] =>
     ? []
     : rules.filter((rule) => rule.on.some((pattern) => matches(pattern, event.name)) && rule.when(event))
 
-/** Everybody of whom a rule may ask: the holders of a record and its creator. */
-export const involved = (event: DomainEvent): string[] => [...owner(event), ...assignees(event), ...creator(event)]
+/** Everybody of whom a rule may ask: the holders of a record, its creator, and who is mentioned. */
+export const involved = (event: DomainEvent): string[] => [
+  ...owner(event),
+  ...assignees(event),
+  ...creator(event),
+  ...mentioned(event),
+]
 
 function changed(field: string): Rule['when'] {
   return (event) => event.changes.some((change) => change.field === field)
@@ -114,6 +143,20 @@ function assignees(event: DomainEvent): string[] {
 function newAssignees(event: DomainEvent): string[] {
   const before = event.changes.find((change) => change.field === 'assigneeIds')?.oldValue
   return assignees(event).filter((id) => !ids(before).includes(id))
+}
+
+function mentioned(event: DomainEvent): string[] {
+  return ids(event.data.mentioned)
+}
+
+/** Who holds the record, else who made it; whom the comment mentions is told so, and not once more. */
+function holdersNotMentioned(event: DomainEvent): string[] {
+  const holders = [...owner(event), ...assignees(event)]
+  return (holders.length > 0 ? holders : creator(event)).filter((id) => !mentioned(event).includes(id))
+}
+
+function commentId(event: DomainEvent): Readonly<Record<string, unknown>> {
+  return { commentId: event.data.commentId }
 }
 
 const ids = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')

@@ -18,6 +18,7 @@ import { createMaintenance } from './kernel/maintenance.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
 import { authModule } from './modules/auth/auth.module.ts'
+import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
 import { seedDemo } from './modules/demo/demo.ts'
@@ -57,7 +58,8 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const bus = createBus(log)
   const tail = createTail(db.worker, wake, log)
   const tokens = createTokens(config.jwtSecret)
-  const principals = createPrincipals(db, tokens)
+  const operators = createOperators({ db, tokens, log, configured: config.platformAdmin })
+  const principals = createPrincipals(db, tokens, operators)
   const customFields = createCustomFields(db)
   const entities = createEntities(db, customFields)
   const nouns = entities.registry.entities
@@ -86,7 +88,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue })
-  const auth = authModule({ db, tokens, users, registration: config.registration, secureCookies, types })
+  const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
   const consumers: readonly Module[] = [timeline, search.module, notifications.module, rottingModule({ db })]
   const subscribed = [...consumers.flatMap((module) => module.subscriptions ?? []), ...(extra.subscriptions ?? [])]
   const subscriptions = createSubscriptions({ db, direct, wake, log }, subscribed)

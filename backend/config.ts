@@ -89,6 +89,17 @@ export const environmentSchema = z.object({
     .enum(['open', 'invite', 'off'])
     .default('open')
     .describe('Who may make a tenant: open (anybody), invite or off.'),
+  PLATFORM_ADMIN_EMAIL: z
+    .email()
+    .max(320)
+    .optional()
+    .describe('Email with which whoever runs this installation signs in to /api/v1/admin and /admin/queues.'),
+  PLATFORM_ADMIN_PASSWORD: z
+    .string()
+    .min(12, 'must have at least 12 characters')
+    .max(200, 'must have at most 200 characters')
+    .optional()
+    .describe('His password; at least 12 characters. Without both there is no platform operator.'),
   METRICS_TOKEN: z.string().min(1).optional().describe('Asked for as a bearer token at /metrics when set.'),
   CORS_ORIGINS: list
     .default([])
@@ -122,6 +133,8 @@ export interface Config {
   readonly jwtSecret: string
   readonly encryptionKey: string
   readonly registration: 'open' | 'invite' | 'off'
+  /** Who signs in as the platform operator; undefined when nobody can. */
+  readonly platformAdmin: { readonly email: string; readonly password: string } | undefined
   readonly metricsToken: string | undefined
   readonly corsOrigins: readonly string[]
   readonly trustProxy: number | string | false
@@ -149,6 +162,10 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     if (given[name] !== undefined && given.DATABASE_URL === undefined)
       problems.push(`${name}: is of no use without DATABASE_URL`)
   }
+  for (const [name, other] of operatorPair) {
+    if (given[name] !== undefined && given[other] === undefined)
+      problems.push(`${other}: is required beside ${name}; set both, or neither`)
+  }
   if (!result.success || problems.length > 0)
     throw new ConfigError(`The configuration is wrong:\n  ${problems.join('\n  ')}`)
   const env = result.data
@@ -175,12 +192,21 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     jwtSecret: env.JWT_SECRET ?? keptSecret(storageDir, 'jwt-secret'),
     encryptionKey: env.ENCRYPTION_KEY ?? keptSecret(storageDir, 'encryption-key'),
     registration: env.REGISTRATION,
+    platformAdmin:
+      env.PLATFORM_ADMIN_EMAIL === undefined || env.PLATFORM_ADMIN_PASSWORD === undefined
+        ? undefined
+        : { email: env.PLATFORM_ADMIN_EMAIL, password: env.PLATFORM_ADMIN_PASSWORD },
     metricsToken: env.METRICS_TOKEN,
     corsOrigins: env.CORS_ORIGINS,
     trustProxy:
       env.TRUST_PROXY === undefined ? false : /^\d+$/.test(env.TRUST_PROXY) ? Number(env.TRUST_PROXY) : env.TRUST_PROXY,
   })
 }
+
+const operatorPair = [
+  ['PLATFORM_ADMIN_EMAIL', 'PLATFORM_ADMIN_PASSWORD'],
+  ['PLATFORM_ADMIN_PASSWORD', 'PLATFORM_ADMIN_EMAIL'],
+] as const
 
 /** A secret of this installation: 32 random bytes in hex, made once and readable by its owner only. */
 export function keptSecret(storageDir: string, name: string): string {

@@ -10,6 +10,17 @@ export interface Actor {
 /** The two lanes of the event log: what people do, and what imports and bulk calls do. */
 export type Lane = 'live' | 'bulk'
 
+/** A platform operator, who runs this installation: he has no tenant, and no record of one is his to read. */
+export interface Operator {
+  /** Follows from his email, so that it is the same in every process. */
+  readonly id: string
+  readonly email: string
+  readonly sessionId: string
+  readonly requestId: string
+  readonly ip: string | null
+  readonly userAgent: string | null
+}
+
 /** For whom and why something is done. It comes first in every call and carries the tenant. */
 export interface Ctx {
   readonly tenantId: string

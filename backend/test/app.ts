@@ -7,7 +7,7 @@ import { inject } from 'vitest'
 import { type App, type Extra, startApp } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { createLogger, type Logger } from '../kernel/log.ts'
-import { type Cast, createCast } from './cast.ts'
+import { type Cast, createCast, platformAdmin } from './cast.ts'
 import { withDatabase } from './global.setup.ts'
 
 /** The real thing on a database of its own, with people who use it. */
@@ -43,6 +43,8 @@ export async function startTestApp(options: TestOptions = {}): Promise<TestApp> 
       DATABASE_URL: ownerUrl,
       STORAGE_DIR: storageDir,
       DATABASE_POOL: '6',
+      PLATFORM_ADMIN_EMAIL: platformAdmin.email,
+      PLATFORM_ADMIN_PASSWORD: platformAdmin.password,
       LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',
       ...environment,
     })

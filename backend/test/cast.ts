@@ -8,6 +8,8 @@ export interface Cast {
   readonly charlie: Client
   /** Somebody without a token. */
   readonly nobody: Client
+  /** Signs in who runs the installation, and belongs to no tenant. */
+  operator(): Promise<Client>
   /** Adds a member with a role to Alice's tenant and signs him in. */
   join(name: string, role: string, more?: Record<string, unknown>): Promise<Client>
   /** Registers a tenant with its owner. */
@@ -15,6 +17,9 @@ export interface Cast {
 }
 
 export const password = 'correct horse battery'
+
+/** Who runs the installations of tests. */
+export const platformAdmin = { email: 'olga@example.com', password: 'a password of the platform' }
 
 /** Registers the cast through the front door. */
 export async function createCast(url: string): Promise<Cast> {
@@ -33,5 +38,10 @@ export async function createCast(url: string): Promise<Cast> {
     const answer = await nobody.post('/auth/login', { email, password })
     return createClient(url, answer.body)
   }
-  return { alice, charlie, nobody, found, join, bob: await join('Bob', 'member') }
+  const operator = async (): Promise<Client> => {
+    const answer = await nobody.post('/auth/login', platformAdmin)
+    if (answer.status !== 200) throw new Error(`the operator could not sign in: ${JSON.stringify(answer.body)}`)
+    return createClient(url, answer.body)
+  }
+  return { operator, alice, charlie, nobody, found, join, bob: await join('Bob', 'member') }
 }

@@ -32,7 +32,8 @@ export interface Client {
 
 interface SignIn {
   readonly user: { id: string; email: string }
-  readonly tenant: { id: string }
+  /** Null for a platform operator. */
+  readonly tenant: { id: string } | null
   readonly accessToken: string
   readonly refreshToken: string
 }
@@ -69,7 +70,7 @@ export async function createClient(url: string, signIn?: SignIn): Promise<Client
     token: signIn?.accessToken ?? '',
     refreshToken: signIn?.refreshToken ?? '',
     userId: signIn?.user.id ?? '',
-    tenantId: signIn?.tenant.id ?? '',
+    tenantId: signIn?.tenant?.id ?? '',
     email: signIn?.user.email ?? '',
     get: (path, headers) => raw('GET', path, undefined, headers),
     post: send('POST'),

@@ -1,15 +1,24 @@
-import type { Ctx } from '../context.ts'
+import type { Ctx, Operator } from '../context.ts'
 import type { Caller } from './route.ts'
 
-/** A caller whose token was good: the context of what he does, and when the token ends. */
+/** A user of a tenant whose token was good: the context of what he does, and when the token ends. */
 export interface SignedIn {
   readonly ctx: Ctx
+  readonly operator?: undefined
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
+}
+
+/** A platform operator whose token was good. */
+export interface SignedInOperator {
+  readonly ctx?: undefined
+  readonly operator: Operator
 }
 
 /** Checks tokens. Provided by the auth module; the server and the sockets ask it. */
 export interface Authenticator {
   /** Throws `401 UNAUTHENTICATED` when the token is bad, expired or of a session that has ended. */
+  identify(token: string, caller: Caller): Promise<SignedIn | SignedInOperator>
+  /** For who serves tenants only: a platform operator is `403 FORBIDDEN`. */
   authenticate(token: string, caller: Caller): Promise<SignedIn>
 }

@@ -21,7 +21,15 @@ export function openApiDocument(
     tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
     paths,
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        operator: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'The access token of a platform operator, which `/auth/login` gives for his email and password',
+        },
+      },
       schemas: { Problem: problemSchema },
     },
   })
@@ -71,7 +79,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     summary: route.summary,
     tags: [route.tag],
     ...(route.description ? { description: route.description } : {}),
-    ...(route.public ? { security: [] } : {}),
+    ...securityOf(route),
     requestParams,
     parameters: documentParameters(route),
     ...(route.body
@@ -94,6 +102,16 @@ function formSchema({ file, fields }: NonNullable<Route['form']>): ZodType {
   return z.object({ [file]: z.string().meta({ format: 'binary' }), ...fields.shape })
 }
 
+/** Who may call it; the document's own word is: users of tenants. */
+function securityOf(route: Route): Pick<ZodOpenApiOperationObject, 'security'> {
+  if (route.access === 'public') return { security: [] }
+  if (route.access === 'operator') return { security: [{ operator: [] }] }
+  return route.handleOperator ? { security: [{ bearer: [] }, { operator: [] }] } : {}
+}
+
+const isKeyed = (route: Route): boolean =>
+  route.method === 'post' && route.access !== 'public' && route.idempotency !== 'none'
+
 const paramNames = (route: Route): string[] => [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '')
 
 function documentParameters(route: Route): NonNullable<ZodOpenApiOperationObject['parameters']> {
@@ -105,7 +123,7 @@ function documentParameters(route: Route): NonNullable<ZodOpenApiOperationObject
     schema,
     ...(deepObject ? { style: 'deepObject' as const, explode: true } : {}),
   }))
-  const keyed = route.method === 'post' && !route.public && route.idempotency !== 'none'
+  const keyed = isKeyed(route)
   const key = {
     name: 'Idempotency-Key',
     in: 'header' as const,
@@ -133,11 +151,11 @@ function documentParameters(route: Route): NonNullable<ZodOpenApiOperationObject
 function problemsOf(route: Route): number[] {
   const usual = [
     400,
-    ...(route.public ? [] : [401, 403]),
+    ...(route.access === 'public' ? [] : [401, 403]),
     ...(route.path.includes('{') ? [404] : []),
     ...(route.body || route.form || route.method === 'post' ? [413, 415] : []),
   ]
-  const keyed = route.method === 'post' && !route.public && route.idempotency !== 'none' ? [409, 422] : []
+  const keyed = isKeyed(route) ? [409, 422] : []
   const all = [...new Set([...usual, ...keyed, ...(route.problems ?? []), 405, 503])]
   return all.filter((status) => !(status in route.responses)).sort((a, b) => a - b)
 }

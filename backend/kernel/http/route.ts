@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { ZodType, z } from 'zod'
-import type { Ctx } from '../context.ts'
+import type { Ctx, Operator } from '../context.ts'
 import type { Form, ReadForm, SentFile } from './form.ts'
 
 /** What a handler answers: a status, a body (JSON text is sent as it is) and headers. */
@@ -94,21 +94,30 @@ interface Described {
   readonly idempotency?: 'transaction' | 'statement' | 'none'
 }
 
-/** A route that needs a signed-in caller (the default). */
+/** A route that needs a signed-in user of a tenant (the default). Platform operators are refused. */
 export interface PrivateRoute extends Described {
-  readonly public?: false
+  readonly access?: undefined
   // biome-ignore lint/suspicious/noExplicitAny: `route()` types the handler by the schemas; the list holds all of them
   handle(ctx: Ctx, request: Request<any, any, any>): Promise<Answer>
+  /** What it does for a platform operator, where it has something for both. */
+  handleOperator?(operator: Operator): Promise<Answer>
+}
+
+/** A route for platform operators. Users of tenants are refused. */
+export interface OperatorRoute extends Described {
+  readonly access: 'operator'
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  handle(operator: Operator, request: Request<any, any, any>): Promise<Answer>
 }
 
 /** A route that anybody may call. */
 export interface PublicRoute extends Described {
-  readonly public: true
+  readonly access: 'public'
   // biome-ignore lint/suspicious/noExplicitAny: as above
   handle(caller: Caller, request: Request<any, any, any>): Promise<Answer>
 }
 
-export type Route = PrivateRoute | PublicRoute
+export type Route = PrivateRoute | OperatorRoute | PublicRoute
 
 type Parsed<S> = S extends ZodType ? z.output<S> : undefined
 
@@ -124,18 +133,34 @@ export function route<P extends ZodType | undefined, Q extends ZodType | undefin
   return definition as Route
 }
 
+/** Declares a route for platform operators; it stands below `/admin`. */
+export function operatorRoute<
+  P extends ZodType | undefined,
+  Q extends ZodType | undefined,
+  B extends ZodType | undefined,
+>(
+  definition: Omit<OperatorRoute, 'handle' | 'params' | 'query' | 'body' | 'access'> & {
+    params?: P
+    query?: Q
+    body?: B
+    handle(operator: Operator, request: Request<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<Answer>
+  },
+): Route {
+  return { ...definition, access: 'operator' } as Route
+}
+
 /** Declares a public route. */
 export function publicRoute<
   P extends ZodType | undefined,
   Q extends ZodType | undefined,
   B extends ZodType | undefined,
 >(
-  definition: Omit<PublicRoute, 'handle' | 'params' | 'query' | 'body' | 'public'> & {
+  definition: Omit<PublicRoute, 'handle' | 'params' | 'query' | 'body' | 'access'> & {
     params?: P
     query?: Q
     body?: B
     handle(caller: Caller, request: Request<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<Answer>
   },
 ): Route {
-  return { ...definition, public: true } as Route
+  return { ...definition, access: 'public' } as Route
 }

@@ -10,16 +10,17 @@ import express, {
   type Router,
 } from 'express'
 import { z } from 'zod'
+import type { Ctx } from '../context.ts'
 import type { Database } from '../db/database.ts'
-import { notFound, Problem, unauthenticated } from '../errors.ts'
+import { forbidden, notFound, Problem, unauthenticated } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
 import type { Logger } from '../log.ts'
-import type { Authenticator } from './authenticator.ts'
+import type { Authenticator, SignedIn, SignedInOperator } from './authenticator.ts'
 import { parseBody, parsePart, rawBody } from './body.ts'
 import { readForm } from './form.ts'
 import { once, readKey } from './idempotency.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
-import { type Answer, Bytes, type Caller, JsonText, type Request, type Route } from './route.ts'
+import { type Answer, Bytes, type Caller, JsonText, type PrivateRoute, type Request, type Route } from './route.ts'
 import { securityHeaders } from './security-headers.ts'
 
 export interface HttpOptions {
@@ -68,13 +69,13 @@ export function createServer(options: HttpOptions): Server {
   const api = express.Router({ caseSensitive: true, strict: true })
   register(
     api,
-    options.routes.filter((route) => route.public && !route.outside),
+    options.routes.filter((route) => route.access === 'public' && !route.outside),
     options,
   )
   api.use(authenticating(options.authenticator))
   register(
     api,
-    options.routes.filter((route) => !route.public && !route.outside),
+    options.routes.filter((route) => route.access !== 'public' && !route.outside),
     options,
   )
   register(
@@ -134,8 +135,7 @@ function authenticating(authenticator: Authenticator) {
   return async (request: ExpressRequest, response: ExpressResponse, next: NextFunction): Promise<void> => {
     const [, token] = /^Bearer +([^\s]+) *$/i.exec(request.get('Authorization') ?? '') ?? []
     if (!token) throw unauthenticated()
-    const { ctx } = await authenticator.authenticate(token, callerOf(request))
-    response.locals.ctx = ctx
+    response.locals.who = await authenticator.identify(token, callerOf(request))
     next()
   }
 }
@@ -143,22 +143,40 @@ function authenticating(authenticator: Authenticator) {
 function handling(route: Route, options: HttpOptions) {
   return async (request: ExpressRequest, response: ExpressResponse): Promise<void> => {
     response.locals.route = route.path
-    const parsed = parse(route, request)
-    const answer = route.public
-      ? await route.handle(callerOf(request), parsed)
-      : await answerPrivately(route, request, response, parsed, options)
-    await send(response, answer)
+    // Who may not call it at all learns nothing of what is wrong with his request.
+    const handle = handlerFor(route, request, response.locals.who, options)
+    await send(response, await handle(parse(route, request)))
   }
 }
 
-async function answerPrivately(
-  route: Route & { public?: false },
+type Handler = (parsed: Request<unknown, unknown, unknown>) => Promise<Answer>
+
+/** How a route serves this caller: anybody, a user of a tenant, or a platform operator. */
+function handlerFor(
+  route: Route,
   request: ExpressRequest,
-  response: ExpressResponse,
+  who: SignedIn | SignedInOperator,
+  options: HttpOptions,
+): Handler {
+  if (route.access === 'public') return (parsed) => route.handle(callerOf(request), parsed)
+  const { ctx, operator } = who
+  if (route.access === 'operator') {
+    if (!operator) throw forbidden('Only platform operators may do this')
+    return (parsed) => route.handle(operator, parsed)
+  }
+  if (!operator) return (parsed) => answerPrivately(route, ctx, request, parsed, options)
+  const { handleOperator } = route
+  if (!handleOperator) throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
+  return () => handleOperator(operator)
+}
+
+async function answerPrivately(
+  route: PrivateRoute,
+  ctx: Ctx,
+  request: ExpressRequest,
   parsed: Request<unknown, unknown, unknown>,
   options: HttpOptions,
 ): Promise<Answer> {
-  const { ctx } = response.locals
   if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction')
     return route.handle(ctx, parsed)
   const key = readKey(request.get('Idempotency-Key'), 'POST', parsed.path, request.body)

@@ -10,14 +10,14 @@ import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
+import type { OperatorSignIn, Operators } from './operators.ts'
 import { systemCtx } from './principals.ts'
 import { compileRights } from './rights.ts'
+import { deviceOf, judge } from './rotation.ts'
 import { accessTokenSeconds, hashToken, type Tokens } from './tokens.ts'
 
 /** Days after its last use at which a session ends. */
 export const sessionDays = 30
-/** Seconds in which the same device may send a refresh token again: two tabs, a lost answer. */
-const graceSeconds = 10
 
 /** What a sign-in gives. */
 export interface SignIn {
@@ -32,6 +32,7 @@ interface Deps {
   readonly db: Database
   readonly tokens: Tokens
   readonly users: Repository
+  readonly operators: Operators
 }
 
 /** Makes a tenant with its owner and its first pipeline, and signs him in. A known email must come with its password. */
@@ -57,8 +58,16 @@ export async function register(
   })
 }
 
-/** Signs in with a password, to the tenant used last. An unknown email and a wrong password look and take alike. */
-export async function login(deps: Deps, caller: Caller, values: { email: string; password: string }): Promise<SignIn> {
+/**
+ * Signs in with a password, to the tenant used last. An unknown email and a wrong password look and take alike. Where a
+ * platform operator has the email of an account, the password decides who signs in.
+ */
+export async function login(
+  deps: Deps,
+  caller: Caller,
+  values: { email: string; password: string },
+): Promise<SignIn | OperatorSignIn> {
+  if (deps.operators.recognises(values)) return deps.operators.signIn(caller)
   const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
   if (!(await checkPassword(values.password, account?.password_hash)))
     throw unauthenticated('Email or password is wrong')
@@ -72,23 +81,24 @@ export async function login(deps: Deps, caller: Caller, values: { email: string;
  * Gives the next refresh token of a session and ends the one sent. One that comes twice ends its whole family, except
  * within 10 seconds from the same device and address, where it gives the same successor.
  */
-export async function refresh(deps: Deps, caller: Caller, token: string): Promise<SignIn> {
+export async function refresh(deps: Deps, caller: Caller, token: string): Promise<SignIn | OperatorSignIn> {
   const claim = deps.tokens.readRefresh(token)
   if (!claim) throw unauthenticated('The refresh token is not valid')
   const [owner] = await deps.db.anonymous(sql`select tenant_id, user_id from find_session_tenant(${claim.sessionId})`)
-  if (!owner) throw unauthenticated('The session has ended')
+  if (!owner) return deps.operators.refresh(caller, token, claim.sessionId)
   const ctx = await memberCtx(deps, caller, owner.tenant_id, owner.user_id)
   const device = deviceOf(caller)
   const generation = await deps.db.transaction(ctx, async (tx) => {
     const [session] = await tx.query(sql`
       select generation, token_hash = ${hashToken(token)} as current, previous_hash = ${hashToken(token)} as previous, rotated_from = ${device} as same_device,
-             rotated_at > now() - make_interval(secs => ${graceSeconds}) as recent
+             extract(epoch from now() - rotated_at)::float as age
       from sessions
       where tenant_id = ${ctx.tenantId} and id = ${claim.sessionId} and ended_at is null and expires_at > now()
       for update`)
     if (!session) return null
-    if (session.current) return rotate(deps, tx, claim.sessionId, session.generation + 1, token, device)
-    if (session.previous && session.recent && session.same_device) return session.generation
+    const verdict = judge(session)
+    if (verdict === 'rotate') return rotate(deps, tx, claim.sessionId, session.generation + 1, token, device)
+    if (verdict === 'again') return session.generation
     await endSession(tx, owner.user_id, claim.sessionId, 'token_reused')
     return null
   })
@@ -175,8 +185,6 @@ const callerCtx = (caller: Caller, tenantId: string, userId: string, name: strin
   userAgent: caller.userAgent,
   lane: 'live',
 })
-
-const deviceOf = (caller: Caller): string => `${caller.ip ?? ''} ${caller.userAgent ?? ''}`
 
 /** Registration as the installation allows it. */
 export function refuseRegistration(mode: 'open' | 'invite' | 'off'): void {

@@ -11,6 +11,7 @@ export function authModule(options: AuthOptions): Module {
       await options.db.worker.query(
         sql`delete from sessions where expires_at < now() - interval '7 days' or ended_at < now() - interval '7 days'`,
       )
+      await options.db.worker.query(sql`delete from operator_sessions where expires_at < now() - interval '7 days'`)
       await options.db.worker.query(sql`delete from idempotency_keys where created_at < now() - interval '24 hours'`)
     },
   }

@@ -21,12 +21,14 @@ import {
   type SignIn,
   sessionDays,
 } from './auth.actions.ts'
+import type { OperatorSignIn, Operators } from './operators.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface AuthOptions {
   readonly db: Database
   readonly tokens: Tokens
   readonly users: Repository
+  readonly operators: Operators
   readonly registration: 'open' | 'invite' | 'off'
   /** Whether browsers reach us by https: then the cookie is sent there only. */
   readonly secureCookies: boolean
@@ -58,6 +60,21 @@ const signInSchema = z
     expiresIn: z.int(),
   })
   .meta({ id: 'SignIn' })
+
+const operatorSignInSchema = z
+  .object({
+    user: z.object({ id: z.uuid(), email: z.string(), role: z.literal('operator') }),
+    tenant: z.null(),
+    accessToken: z.string(),
+    refreshToken: z.string().optional(),
+    expiresIn: z.int(),
+  })
+  .meta({
+    id: 'OperatorSignIn',
+    description: 'A platform operator: his token has no tenant, and is good for `/admin` only',
+  })
+
+const eitherSchema = z.union([signInSchema, operatorSignInSchema])
 
 const meSchema = z
   .object({
@@ -115,7 +132,7 @@ export function authRoutes(options: AuthOptions): Route[] {
         password: z.string().max(200),
         cookie: z.boolean().optional(),
       }),
-      responses: { 200: { description: 'Signed in', schema: signInSchema } },
+      responses: { 200: { description: 'Signed in', schema: eitherSchema } },
       problems: [401],
       handle: async (caller, { body: { cookie, ...values } }) =>
         signedIn(200, await login(options, caller, clean(values)), cookie, options),
@@ -127,7 +144,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       summary: 'Change a refresh token for the next one and an access token',
       tag,
       body: z.strictObject({ refreshToken: z.string().max(500).optional() }).optional(),
-      responses: { 200: { description: 'Signed in', schema: signInSchema } },
+      responses: { 200: { description: 'Signed in', schema: eitherSchema } },
       problems: [401],
       handle: async (caller, { body }) => {
         const sent = body?.refreshToken
@@ -146,6 +163,10 @@ export function authRoutes(options: AuthOptions): Route[] {
       responses: { 204: { description: 'Ended', schema: null } },
       handle: async (ctx) => {
         await logout(db, ctx)
+        return { status: 204, headers: { 'Set-Cookie': cookieOf('', 0, options) } }
+      },
+      handleOperator: async (operator) => {
+        await options.operators.signOut(operator)
         return { status: 204, headers: { 'Set-Cookie': cookieOf('', 0, options) } }
       },
     }),
@@ -247,7 +268,12 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
   return { user: JSON.parse(stored.json), tenant, role: rights.role, permissions }
 }
 
-function signedIn(status: number, signIn: SignIn, cookie: boolean | undefined, options: AuthOptions): Answer {
+function signedIn(
+  status: number,
+  signIn: SignIn | OperatorSignIn,
+  cookie: boolean | undefined,
+  options: AuthOptions,
+): Answer {
   if (!cookie) return { status, body: signIn }
   const { refreshToken, ...body } = signIn
   return { status, body, headers: { 'Set-Cookie': cookieOf(refreshToken, sessionDays * 24 * 3600, options) } }

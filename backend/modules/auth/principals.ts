@@ -2,13 +2,15 @@ import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
-import { unauthenticated } from '../../kernel/errors.ts'
+import { forbidden, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
-import type { Authenticator } from '../../kernel/http/authenticator.ts'
+import type { Authenticator, SignedIn } from '../../kernel/http/authenticator.ts'
+import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Rights } from '../../kernel/rights.ts'
+import type { Operators } from './operators.ts'
 import { compileRights } from './rights.ts'
-import type { Tokens } from './tokens.ts'
+import type { Claims, Tokens } from './tokens.ts'
 
 interface Principal {
   readonly userId: string
@@ -36,7 +38,7 @@ const forgetters = new Set(['user', 'team', 'session'])
 const believedFor = 1_000
 
 /** Checks access tokens against live sessions and rights, cached by session until the log says otherwise. */
-export function createPrincipals(db: Database, tokens: Tokens): Principals {
+export function createPrincipals(db: Database, tokens: Tokens, operators: Operators): Principals {
   const byTenant = new LRUCache<string, LRUCache<string, Promise<Principal>>>({ max: 10_000 })
   const sessionsOf = (tenantId: string): LRUCache<string, Promise<Principal>> => {
     const known = byTenant.get(tenantId)
@@ -54,24 +56,35 @@ export function createPrincipals(db: Database, tokens: Tokens): Principals {
     loading.catch(() => sessions.delete(sessionId))
     return loading
   }
+  const signedIn = async (claims: Claims, caller: Caller): Promise<SignedIn> => {
+    const principal = await principalOf(claims.tid, claims.sid, claims.sub)
+    // The cache knows sessions: whose token it was that loaded one says nothing of this token.
+    if (principal.userId !== claims.sub) throw unauthenticated()
+    const ctx: Ctx = {
+      tenantId: claims.tid,
+      actor: { id: principal.userId, type: 'user', name: principal.name },
+      rights: principal.rights,
+      sessionId: claims.sid,
+      requestId: caller.requestId,
+      operationId: newId(),
+      ip: caller.ip,
+      userAgent: caller.userAgent,
+      lane: 'live',
+    }
+    return { ctx, expiresAt: claims.exp * 1000 }
+  }
   return {
+    identify: async (token, caller) => {
+      const claims = tokens.readAccess(token)
+      return claims.tid === undefined
+        ? { operator: await operators.identify(claims, caller) }
+        : signedIn(claims, caller)
+    },
     authenticate: async (token, caller) => {
       const claims = tokens.readAccess(token)
-      const principal = await principalOf(claims.tid, claims.sid, claims.sub)
-      // The cache knows sessions: whose token it was that loaded one says nothing of this token.
-      if (principal.userId !== claims.sub) throw unauthenticated()
-      const ctx: Ctx = {
-        tenantId: claims.tid,
-        actor: { id: principal.userId, type: 'user', name: principal.name },
-        rights: principal.rights,
-        sessionId: claims.sid,
-        requestId: caller.requestId,
-        operationId: newId(),
-        ip: caller.ip,
-        userAgent: caller.userAgent,
-        lane: 'live',
-      }
-      return { ctx, expiresAt: claims.exp * 1000 }
+      if (claims.tid !== undefined) return signedIn(claims, caller)
+      await operators.identify(claims, caller)
+      throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
     },
     forget: (events) => {
       for (const event of events) if (forgetters.has(event.type)) byTenant.delete(event.tenantId)

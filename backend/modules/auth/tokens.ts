@@ -17,24 +17,40 @@ export interface Claims {
   readonly exp: number
 }
 
+/** What the access token of a platform operator says: no tenant. */
+export interface OperatorClaims {
+  readonly sub: string
+  readonly tid?: undefined
+  readonly role: 'operator'
+  readonly sid: string
+  /** Seconds since the epoch. */
+  readonly exp: number
+}
+
 /** Makes and checks tokens under one secret. */
 export interface Tokens {
   issueAccess(claims: Omit<Claims, 'exp'>): string
+  issueOperatorAccess(claims: Omit<OperatorClaims, 'exp' | 'tid'>): string
   /** Throws 401 when it is forged, expired or not ours. */
-  readAccess(token: string): Claims
+  readAccess(token: string): Claims | OperatorClaims
   /** The refresh token of a generation: the same each time, so that it can be given again though only hashes are stored. */
   refreshToken(sessionId: string, generation: number): string
   /** What a refresh token claims to be; undefined when it is not ours. */
   readRefresh(token: string): { sessionId: string; generation: number } | undefined
+  /** A mark of a text that only holders of the secret can make; the text cannot be read out of it. */
+  mark(text: string): Buffer
 }
 
 /** Tokens signed with HMAC-SHA256; a verified one is kept until it expires, as verification is a fifth of a request. */
 export function createTokens(secret: string): Tokens {
-  const verified = new LRUCache<string, Claims>({ max: 10_000 })
-  const mac = (sessionId: string, generation: number) =>
-    createHmac('sha256', secret).update(`refresh ${sessionId} ${generation}`).digest()
+  const verified = new LRUCache<string, Claims | OperatorClaims>({ max: 10_000 })
+  const mark = (text: string) => createHmac('sha256', secret).update(text).digest()
+  const mac = (sessionId: string, generation: number) => mark(`refresh ${sessionId} ${generation}`)
+  const issue = (claims: object) => jwt.sign(claims, secret, { algorithm: 'HS256', expiresIn: accessTokenSeconds })
   return {
-    issueAccess: (claims) => jwt.sign(claims, secret, { algorithm: 'HS256', expiresIn: accessTokenSeconds }),
+    issueAccess: issue,
+    issueOperatorAccess: issue,
+    mark,
     readAccess: (token) => {
       const known = verified.get(token)
       const claims = known ?? verify(token, secret)
@@ -60,7 +76,7 @@ export function createTokens(secret: string): Tokens {
 /** What is stored of a refresh token. */
 export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest()
 
-function verify(token: string, secret: string): Claims {
+function verify(token: string, secret: string): Claims | OperatorClaims {
   let payload: unknown
   try {
     payload = jwt.verify(token, secret, { algorithms: ['HS256'] })
@@ -71,8 +87,9 @@ function verify(token: string, secret: string): Claims {
   return payload
 }
 
-function isClaims(payload: unknown): payload is Claims {
+function isClaims(payload: unknown): payload is Claims | OperatorClaims {
   if (typeof payload !== 'object' || payload === null) return false
-  const { sub, tid, sid, exp }: Partial<Record<keyof Claims, unknown>> = payload
-  return isId(sub) && isId(tid) && isId(sid) && typeof exp === 'number'
+  const { sub, tid, role, sid, exp }: Partial<Record<keyof Claims, unknown>> = payload
+  const whose = tid === undefined ? role === 'operator' : isId(tid)
+  return whose && isId(sub) && isId(sid) && typeof exp === 'number'
 }

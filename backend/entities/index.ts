@@ -13,9 +13,12 @@ import { customField } from './custom-fields/custom-field.entity.ts'
 import { customFieldRoutes } from './custom-fields/custom-field.routes.ts'
 import { deal } from './deals/deal.entity.ts'
 import { dealRoutes } from './deals/deal.routes.ts'
+import { interaction } from './interactions/interaction.entity.ts'
+import { knowingLastContact, movingLastContact } from './interactions/last-contact.ts'
 import { note } from './notes/note.entity.ts'
 import { pipeline } from './pipelines/pipeline.entity.ts'
 import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
+import { product } from './products/product.entity.ts'
 import { tag } from './tags/tag.entity.ts'
 import { tagRoutes } from './tags/tag.routes.ts'
 import { task } from './tasks/task.entity.ts'
@@ -28,17 +31,21 @@ interface Noun {
   readonly entity: Entity
   readonly offers: readonly Offer[]
   readonly routes?: (db: Database, repository: Repository, registry: Registry) => Route[]
+  /** Wraps the repository in what its writes entail for records of other nouns, in the same transaction. */
+  readonly entailing?: (db: Database, repository: Repository, others: (type: string) => Repository) => Repository
 }
 
 const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
 
 /** One line a noun. */
 const nouns: readonly Noun[] = [
-  { entity: contact, offers: everything },
+  { entity: contact, offers: everything, entailing: knowingLastContact },
   { entity: company, offers: everything },
   { entity: deal, offers: everything, routes: dealRoutes },
   { entity: task, offers: everything, routes: taskRoutes },
   { entity: note, offers: everything },
+  { entity: interaction, offers: everything, entailing: movingLastContact },
+  { entity: product, offers: everything },
   { entity: pipeline, offers: ['list', 'get'], routes: pipelineRoutes },
   { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
   { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
@@ -71,7 +78,10 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     },
   )
   const repositories = new Map(
-    nouns.map(({ entity }) => [entity.type, createRepository(entity, registry, customFields)]),
+    nouns.map(({ entity, entailing }) => {
+      const plain = createRepository(entity, registry, customFields)
+      return [entity.type, entailing?.(db, plain, (type) => repository(type)) ?? plain]
+    }),
   )
   const repository = (type: string): Repository => {
     const known = repositories.get(type)

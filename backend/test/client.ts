@@ -113,6 +113,8 @@ export const paths: Readonly<Record<string, string>> = {
   deal: '/deals',
   task: '/tasks',
   note: '/notes',
+  interaction: '/interactions',
+  product: '/products',
   pipeline: '/pipelines',
   tag: '/tags',
   customField: '/custom-fields',
@@ -125,6 +127,8 @@ const examples: Readonly<Record<string, Record<string, unknown>>> = {
   deal: { name: '200 engines', value: 1000 },
   task: { title: 'Send the offer' },
   note: { body: 'They decide before Christmas.' },
+  interaction: { type: 'call' },
+  product: { name: 'GTX Pro', price: 4821 },
   pipeline: {
     name: 'Partners',
     stages: [

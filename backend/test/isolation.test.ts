@@ -125,6 +125,7 @@ describe('the application’s role', () => {
       await who.build('task', { assigneeIds: [who.userId] })
       const comment = await who.post(`/notes/${made.note?.id}/comments`, { body: 'Well' })
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
+      await who.build('interaction', { participants: [{ type: 'contact', id: made.contact?.id }] })
     }
     await house.alice.post('/notes', { body: 'Once' }, { 'Idempotency-Key': 'once' })
   })

@@ -26,6 +26,8 @@ export const operations: Readonly<Record<string, Example>> = {
   ...records('Deal', 'deal', { name: 'Ten engines' }),
   ...records('Task', 'task', { title: 'Send the offer' }),
   ...records('Note', 'note', { body: 'They decide before Christmas.' }),
+  ...records('Interaction', 'interaction', { type: 'call' }),
+  ...records('Product', 'product', { name: 'GTX Pro' }),
   moveDeal: async ({ alice }) => {
     const { id, pipelineId, stageId } = await alice.build('deal')
     const { stages } = (await alice.get(`/pipelines/${pipelineId}`)).body

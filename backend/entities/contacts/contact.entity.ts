@@ -71,6 +71,7 @@ export const contact = defineEntity({
   verbs: [
     { verb: 'assigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is not null' },
     { verb: 'unassigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is null' },
+    { verb: 'contacted', when: "n.last_contacted_at > coalesce(o.last_contacted_at, '-infinity')" },
   ],
   searchable: true,
   example: {

@@ -1,6 +1,7 @@
 import type { Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
 import { forbidden, invalid, notFound, stale } from '../errors.ts'
+import type { Change } from '../events/event.ts'
 import type { CustomWrite } from './custom.ts'
 import type { Entity } from './define.ts'
 import type { Registry } from './registry.ts'
@@ -21,10 +22,14 @@ export interface Wanted {
   readonly data?: Values
   /** Whether all members are given: what was left out takes what a create would give it. */
   readonly whole?: boolean
+  /** Members that we work out ourselves, read-only ones too. */
+  readonly derived?: Values
+  /** What changed of parts that stand in tables of their own: the event tells it beside the members. */
+  readonly parts?: readonly Change[]
 }
 
 /** A change; throws 404, 403, 412 or 400, and then nothing has changed. */
-export type Change = (
+export type ChangeRecord = (
   tx: Tx,
   id: string,
   shape: Pick<ChangeShape, 'among' | 'scope' | 'sides' | 'fixed' | 'verb'>,
@@ -32,7 +37,7 @@ export type Change = (
 ) => Promise<Changed>
 
 /** Changes records of a noun, each in one statement and one round trip. */
-export function createChange(entity: Entity, registry: Registry): Change {
+export function createChange(entity: Entity, registry: Registry): ChangeRecord {
   const plans = planCache()
   const writable = writableOf(entity)
 
@@ -45,15 +50,18 @@ export function createChange(entity: Entity, registry: Registry): Change {
       expected = null,
       data = {},
       whole: complete = false,
+      derived = {},
+      parts = [],
     } = wanted
     const whole: ChangeShape = {
       ...shape,
-      names: writable.filter((name) => values[name] !== undefined),
+      names: [...writable.filter((name) => values[name] !== undefined), ...Object.keys(derived)],
       merged,
       withReadOnly: Object.keys(readOnly).length > 0,
       withVersion: expected !== null,
       withUsers: (custom?.userIds.length ?? 0) > 0,
       whole: complete,
+      withParts: parts.length > 0,
     }
     const made = plans(JSON.stringify([whole, scopeShape(shape.scope)], withoutHolders), (bind) =>
       changeSql(entity, whole, registry, bind),
@@ -61,11 +69,12 @@ export function createChange(entity: Entity, registry: Registry): Change {
     try {
       const [row] = await tx.query(
         fill(made, {
-          ...writeParameters(tx, entity, values, custom, data),
+          ...writeParameters(tx, entity, { ...values, ...derived }, custom, data),
           id,
           versions: expected,
           holders: scopeUsers(shape.scope),
           readOnly: JSON.stringify(readOnly),
+          parts: JSON.stringify(parts),
         }),
       )
       if (!row) throw notFound()

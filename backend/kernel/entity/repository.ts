@@ -1,9 +1,10 @@
 import type { Tx } from '../db/database.ts'
 import { fill, plan, planCache } from '../db/plan.ts'
 import { notFound } from '../errors.ts'
+import type { Change } from '../events/event.ts'
 import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
-import type { Action } from '../rights.ts'
+import type { Action, Scope } from '../rights.ts'
 import { createChange } from './change.ts'
 import { type CustomFields, type CustomWrite, checkCustom, rowsOf } from './custom.ts'
 import type { Entity } from './define.ts'
@@ -30,11 +31,24 @@ export interface Repository {
   update(tx: Tx, id: string, values: Values, options?: { expected?: Expected; data?: Values }): Promise<Changed>
   /** Every writable member is set: what is absent takes its default or null. */
   replace(tx: Tx, id: string, values: Values, options?: { expected?: Expected }): Promise<Changed>
+  /** Sets what we work out ourselves, read-only members too, and tells what changed of the record's parts. */
+  derive(tx: Tx, id: string, derived: Values, options?: Derivation): Promise<Changed>
   remove(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   restore(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   archive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   unarchive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   findByExternalId(tx: Tx, externalId: string): Promise<string | null>
+}
+
+export interface Derivation {
+  /** The event's verb; absent: the noun's verbs decide. */
+  readonly verb?: string
+  readonly data?: Values
+  readonly expected?: Expected
+  /** What changed of parts that stand in tables of their own. Any is a change of the record, whatever its members do. */
+  readonly parts?: readonly Change[]
+  /** Whose records; absent: those that the caller may change. What follows from a change elsewhere asks nobody: `all`. */
+  readonly scope?: Scope
 }
 
 /** The engine's door to the records of a noun: each write is one statement, with its event, rights and references. */
@@ -116,6 +130,13 @@ export function createRepository(entity: Entity, registry: Registry, customField
     },
     update: (tx, id, values, options = {}) => write(tx, id, values, false, options),
     replace: (tx, id, values, options = {}) => write(tx, id, completed(entity, values), true, options),
+    derive: (tx, id, derived, { verb, scope = scopeOf(tx, 'update'), ...rest } = {}) =>
+      change(
+        tx,
+        id,
+        { among: 'live', sides: 'follow', scope, ...(verb === undefined ? {} : { verb }) },
+        { ...rest, derived },
+      ),
     remove: (tx, id, expected = null) =>
       change(
         tx,

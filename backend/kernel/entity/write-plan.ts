@@ -123,6 +123,8 @@ export interface ChangeShape {
   readonly withUsers: boolean
   /** Whether members that were left out take what a create would give them: the caller, the tenant's currency. */
   readonly whole: boolean
+  /** Whether parts that stand in tables of their own changed with it: that is a change of the record by itself. */
+  readonly withParts: boolean
 }
 
 /**
@@ -148,10 +150,10 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
     `new as (update ${entity.table} r
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
        from old o, verdict v
-       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${differs || 'false'})
+       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
        returning r.*)`,
     `after as materialized (select r.*, ${doc} as doc from new r)`,
-    `event as (${eventSql(entity, nameSql(entity, shape.verb), changedChanges, 'after n, old o', bind('eventId', 'uuid'), bind)})`,
+    `event as (${eventSql(entity, nameSql(entity, shape.verb), shape.withParts ? `${changedChanges} || ${bind('parts', 'jsonb')}` : changedChanges, 'after n, old o', bind('eventId', 'uuid'), bind)})`,
     ...sideSql(entity, shape.names, shape.sides, bind),
   ]
   return `with ${ctes.join(',\n')}

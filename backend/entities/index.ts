@@ -13,6 +13,7 @@ import { customField } from './custom-fields/custom-field.entity.ts'
 import { customFieldRoutes } from './custom-fields/custom-field.routes.ts'
 import { deal } from './deals/deal.entity.ts'
 import { dealRoutes } from './deals/deal.routes.ts'
+import { exchangeRate } from './exchange-rates/exchange-rate.entity.ts'
 import { interaction } from './interactions/interaction.entity.ts'
 import { knowingLastContact, movingLastContact } from './interactions/last-contact.ts'
 import { note } from './notes/note.entity.ts'
@@ -21,6 +22,7 @@ import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
 import { product } from './products/product.entity.ts'
 import { tag } from './tags/tag.entity.ts'
 import { tagRoutes } from './tags/tag.routes.ts'
+import { target } from './targets/target.entity.ts'
 import { task } from './tasks/task.entity.ts'
 import { taskRoutes } from './tasks/task.routes.ts'
 import { team } from './teams/team.entity.ts'
@@ -50,6 +52,8 @@ const nouns: readonly Noun[] = [
   { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
   { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
   { entity: team, offers: setUp },
+  { entity: exchangeRate, offers: setUp },
+  { entity: target, offers: setUp },
   { entity: user, offers: ['list', 'get'], routes: userRoutes },
 ]
 

@@ -119,6 +119,8 @@ export const paths: Readonly<Record<string, string>> = {
   tag: '/tags',
   customField: '/custom-fields',
   team: '/teams',
+  exchangeRate: '/exchange-rates',
+  target: '/targets',
 }
 
 const examples: Readonly<Record<string, Record<string, unknown>>> = {
@@ -140,4 +142,6 @@ const examples: Readonly<Record<string, Record<string, unknown>>> = {
   tag: { name: 'vip' },
   customField: { resource: 'deal', key: 'region', label: 'Region', type: 'text' },
   team: { name: 'Central' },
+  exchangeRate: { currency: 'EUR', rate: 1.1, validFrom: '2026-11-01' },
+  target: { period: '2026-11', amount: 1000 },
 }

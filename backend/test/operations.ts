@@ -45,6 +45,7 @@ export const operations: Readonly<Record<string, Example>> = {
   },
   listDealStages: built('deal'),
   dealBoard: nothing,
+  dealForecast: nothing,
   completeTask: built('task'),
   reopenTask: async ({ alice }) => at((await alice.build('task', { status: 'completed' })).id),
   assignTask: built('task', ({ bob }) => ({ userIds: [bob.userId] })),
@@ -53,6 +54,10 @@ export const operations: Readonly<Record<string, Example>> = {
   ...settings('Tag', 'tag', () => ({ name: unique('vip') }), { color: '#d4af37' }),
   ...settings('CustomField', 'customField', () => customField(), { label: 'Region' }),
   ...settings('Team', 'team', () => ({ name: unique('Central') })),
+  ...settings('ExchangeRate', 'exchangeRate', () => ({ currency: 'EUR', rate: 1.1, validFrom: anyDay() }), {
+    rate: 1.2,
+  }),
+  ...settings('Target', 'target', () => ({ period: anyDay().slice(0, 7), amount: 1000 }), { amount: 2000 }),
   listUser: nothing,
   createUser: async () => ({ body: { name: 'Grace', email: `${unique('grace')}@example.com`, password } }),
   getUser: colleague(),
@@ -213,6 +218,14 @@ async function nothing(): Promise<Call> {
 function customField(): Record<string, unknown> {
   return { resource: 'deal', key: unique('region'), label: 'Region', type: 'text' }
 }
+
+/** A day of a month that no other example has taken. */
+function anyDay(): string {
+  days += 32
+  return new Date(Date.UTC(1990, 0, days)).toISOString().slice(0, 10)
+}
+
+let days = 0
 
 function at(id: string): Call {
   return { params: { id } }

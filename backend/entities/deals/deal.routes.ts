@@ -7,8 +7,9 @@ import { type Route, route } from '../../kernel/http/route.ts'
 import { lose, move, reopen, win } from './deal.actions.ts'
 import { deal } from './deal.entity.ts'
 import { readBoard, readStays } from './deal.queries.ts'
+import { forecastRoute } from './forecast.routes.ts'
 
-/** What is special about deals: the verbs and the board. */
+/** What is special about deals: the verbs, their way through the stages, the board and the forecast. */
 export function dealRoutes(db: Database, deals: Repository): Route[] {
   return [
     verbRoute(
@@ -57,6 +58,7 @@ export function dealRoutes(db: Database, deals: Repository): Route[] {
         return { status: 200, body: { data: await readStays(tx, params.id) } }
       },
     }),
+    forecastRoute(db),
     route({
       method: 'get',
       path: '/deals/board',

@@ -13,33 +13,37 @@ const kinds: Readonly<Record<string, Kind>> = {
   team: 'setUp',
   pipeline: 'setUp',
   custom_field: 'setUp',
+  exchange_rate: 'setUp',
+  target: 'plans',
   tag: 'labels',
   comment: 'words',
 }
 
-type Kind = 'records' | 'labels' | 'words' | 'setUp'
+type Kind = 'records' | 'labels' | 'words' | 'plans' | 'setUp'
 
 /** What somebody said is his own: others read it, and administrators take it away. */
 const spoken: Grants = { ...everything, update: 'own', delete: 'own' }
 const moderated: Grants = { ...spoken, delete: 'all' }
 
-/** The five built-in roles: on records, on labels (tags), on what people say (comments), on what sets the house up. */
+/** The five built-in roles: on records, on labels (tags), on what people say (comments), on plans (targets), on what sets the house up. */
 const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
-  owner: { records: everything, labels: everything, words: moderated, setUp: everything },
-  admin: { records: everything, labels: everything, words: moderated, setUp: everything },
+  owner: { records: everything, labels: everything, words: moderated, plans: everything, setUp: everything },
+  admin: { records: everything, labels: everything, words: moderated, plans: everything, setUp: everything },
   manager: {
     records: { ...everything, update: 'team', delete: 'team' },
     labels: everything,
     words: spoken,
+    plans: everything,
     setUp: reading,
   },
   member: {
     records: { ...everything, update: 'own', delete: 'own' },
     labels: everything,
     words: spoken,
+    plans: reading,
     setUp: reading,
   },
-  viewer: { records: reading, labels: reading, words: reading, setUp: reading },
+  viewer: { records: reading, labels: reading, words: reading, plans: reading, setUp: reading },
 }
 
 /** Compiles a role to data. `teamUserIds`: the user, who is in his teams, and who reports to him, transitively. */

@@ -59,7 +59,10 @@ export const contact = defineEntity({
     birthday: date({ sort: true }),
     timezone: timezone(),
     locale: locale(),
-    consent: json<unknown>(z.strictObject(consents).partial(), { merge: mergeable(consents) }),
+    consent: json<unknown>(z.strictObject(consents).partial(), {
+      merge: mergeable(consents),
+      parts: { email: flag(), sms: flag(), whatsapp: flag(), phone: flag(), givenAt: time(), source: text() },
+    }),
     doNotContact: flag(),
     tags: tags(),
     customFields: customFields(),

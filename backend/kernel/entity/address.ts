@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Field, json, mergeable, textSchema } from './fields.ts'
+import { type Field, json, mergeable, text, textSchema } from './fields.ts'
 
 const line = textSchema(255)
 
@@ -9,5 +9,6 @@ const parts = { street: line, street2: line, city: line, state: line, postalCode
 export const address = (): Field =>
   json<unknown>(z.strictObject(parts).partial(), {
     merge: mergeable(parts),
+    parts: Object.fromEntries(Object.keys(parts).map((part) => [part, text()])),
     example: { street: '12 St James Square', city: 'London', country: 'United Kingdom' },
   })

@@ -46,6 +46,10 @@ export interface Field<T = unknown> {
   readonly include?: string
   /** `tags`, `links` and `custom`: also kept in a narrow side table, which filters use. */
   readonly side?: 'tags' | 'links' | 'custom'
+  /** The words of a choice, for tables that write them in other cases. */
+  readonly choices?: readonly string[]
+  /** The members of an object that columns of a table may hold by themselves (`address.country`). */
+  readonly parts?: Readonly<Record<string, Field>>
   /** Weight in the search document: A is the title's. */
   readonly searched?: 'A' | 'B' | 'C' | 'D'
   /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
@@ -236,6 +240,7 @@ export const time = (options: Options<string> = {}): Field<string> => ({
 export const choice = <const V extends string>(values: readonly [V, ...V[]], options: Options<V> = {}): Field<V> => ({
   kind: 'choice',
   schema: z.enum(values) as unknown as z.ZodType<V>,
+  choices: values,
   type: 'text',
   filter: exact,
   parseFilter: (value) => parseBy(z.enum(values), value, `must be one of ${values.join(', ')}`),

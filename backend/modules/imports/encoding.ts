@@ -1,0 +1,72 @@
+import { type Readable, Transform } from 'node:stream'
+import { detect } from 'chardet'
+
+/** The encodings of a text table, by the names that callers may say. */
+export const encodings = ['utf-8', 'utf-16le', 'utf-16be', 'windows-1252'] as const
+
+export type Encoding = (typeof encodings)[number]
+
+const sampled = 65_536
+
+/**
+ * Recognises the encoding of a text: its byte order mark says it; else it is UTF-8 when all of it is valid UTF-8; UTF-16
+ * shows in its zeros; what is left is Windows-1252, unless it is surely one of the multi-byte encodings that we do not read.
+ */
+export async function recogniseEncoding(bytes: Readable): Promise<Encoding | null> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const head: Buffer[] = []
+  let size = 0
+  let valid = true
+  for await (const chunk of bytes) {
+    if (size < sampled) head.push(chunk)
+    size += chunk.length
+    valid &&= isValid(decoder, chunk)
+    if (size >= sampled && !valid) break
+  }
+  const sample = Buffer.concat(head).subarray(0, sampled)
+  const marked = ofMark(sample) ?? ofZeros(sample)
+  if (marked) return marked
+  if (valid && isValid(decoder)) return 'utf-8'
+  return /^(Shift_JIS|EUC-JP|EUC-KR|GB18030|Big5|ISO-2022-)/.test(detect(sample) ?? '') ? null : 'windows-1252'
+}
+
+/** Turns bytes into text, without the byte order mark. What is no text of the encoding becomes U+FFFD. */
+export function decoding(encoding: Encoding): Transform {
+  const decoder = new TextDecoder(encoding)
+  return new Transform({
+    decodeStrings: true,
+    readableObjectMode: false,
+    encoding: 'utf8',
+    transform: (chunk, _encoding, done) => done(null, decoder.decode(chunk, { stream: true })),
+    flush: (done) => done(null, decoder.decode()),
+  })
+}
+
+function isValid(decoder: InstanceType<typeof TextDecoder>, chunk?: Buffer): boolean {
+  try {
+    decoder.decode(chunk, { stream: chunk !== undefined })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function ofMark(sample: Buffer): Encoding | undefined {
+  if (sample[0] === 0xef && sample[1] === 0xbb && sample[2] === 0xbf) return 'utf-8'
+  if (sample[0] === 0xff && sample[1] === 0xfe) return 'utf-16le'
+  if (sample[0] === 0xfe && sample[1] === 0xff) return 'utf-16be'
+  return undefined
+}
+
+/** Half of the bytes of Latin text in UTF-16 are zeros, all at even or all at odd places. */
+function ofZeros(sample: Buffer): Encoding | undefined {
+  let [even, odd] = [0, 0]
+  for (let place = 0; place < sample.length; place++) {
+    if (sample[place] !== 0) continue
+    if (place % 2 === 0) even++
+    else odd++
+  }
+  const pairs = sample.length / 2
+  if (odd > pairs * 0.4 && even < pairs * 0.1) return 'utf-16le'
+  return even > pairs * 0.4 && odd < pairs * 0.1 ? 'utf-16be' : undefined
+}

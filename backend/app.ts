@@ -23,6 +23,7 @@ import { createPrincipals } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
+import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
@@ -89,7 +90,14 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue })
   const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
-  const consumers: readonly Module[] = [timeline, search.module, notifications.module, rottingModule({ db })]
+  const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
+  const consumers: readonly Module[] = [
+    timeline,
+    search.module,
+    notifications.module,
+    rottingModule({ db }),
+    duplicates,
+  ]
   const subscribed = [...consumers.flatMap((module) => module.subscriptions ?? []), ...(extra.subscriptions ?? [])]
   const subscriptions = createSubscriptions({ db, direct, wake, log }, subscribed)
   let draining = false

@@ -127,6 +127,8 @@ describe('the application’s role', () => {
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
       await who.build('interaction', { participants: [{ type: 'contact', id: made.contact?.id }] })
     }
+    const twins = [(await house.alice.build('contact')).id, (await house.alice.build('contact')).id]
+    await house.alice.post('/contacts/duplicates/dismiss', { ids: twins })
     await house.alice.post('/notes', { body: 'Once' }, { 'Idempotency-Key': 'once' })
   })
 

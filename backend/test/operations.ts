@@ -50,6 +50,9 @@ export const operations: Readonly<Record<string, Example>> = {
   reopenTask: async ({ alice }) => at((await alice.build('task', { status: 'completed' })).id),
   assignTask: built('task', ({ bob }) => ({ userIds: [bob.userId] })),
 
+  ...duplicates('Contact', 'contact', { email: 'ada@example.com' }),
+  ...duplicates('Company', 'company', { name: 'Analytical Engines' }),
+
   ...settings('Pipeline', 'pipeline', () => ({ name: unique('Partners'), stages: [{ name: 'Open' }] })),
   ...settings('Tag', 'tag', () => ({ name: unique('vip') }), { color: '#d4af37' }),
   ...settings('CustomField', 'customField', () => customField(), { label: 'Region' }),
@@ -138,6 +141,17 @@ function records(name: string, type: string, values: Record<string, unknown>): R
     [`list${name}Comments`]: built(type),
     [`create${name}Comment`]: built(type, ({ bob }) => ({ body: `Look, @[Bob](${bob.userId})` })),
     [`search${plural}`]: async () => ({ query: 'q=ada' }),
+  }
+}
+
+/** The calls about records that may be the same. */
+function duplicates(name: string, type: string, values: Record<string, unknown>): Record<string, Example> {
+  const two = async ({ alice }: Cast) => [(await alice.build(type, values)).id, (await alice.build(type, values)).id]
+  return {
+    [`list${name}Duplicates`]: nothing,
+    [`listDuplicatesOf${name}`]: built(type),
+    [`check${name}Duplicates`]: async () => ({ body: values }),
+    [`dismiss${name}Duplicates`]: async (cast) => ({ body: { ids: await two(cast) } }),
   }
 }
 

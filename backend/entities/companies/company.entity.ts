@@ -30,5 +30,10 @@ export const company = defineEntity({
     { verb: 'unassigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is null' },
   ],
   searchable: true,
+  sameness: {
+    phone: ['phone'],
+    domain: ['domain', 'website'],
+    name: { of: 'organisation', members: ['name'] },
+  },
   example: { name: 'Analytical Engines Ltd', domain: 'engines.example.com', industry: 'technology', employees: 120 },
 })

@@ -77,6 +77,13 @@ export const contact = defineEntity({
     { verb: 'contacted', when: "n.last_contacted_at > coalesce(o.last_contacted_at, '-infinity')" },
   ],
   searchable: true,
+  sameness: {
+    email: ['email', 'emails'],
+    phone: ['phone', 'phones'],
+    name: { of: 'person', members: ['firstName', 'lastName'] },
+    spare: { email: 'emails', phone: 'phones' },
+    any: ['doNotContact'],
+  },
   example: {
     firstName: 'Ada',
     lastName: 'Lovelace',

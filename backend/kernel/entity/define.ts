@@ -7,6 +7,19 @@ export interface Verb {
   readonly when: string
 }
 
+/** By what two records of a noun may be the same, and what becomes of their values when they are merged. */
+export interface Sameness {
+  /** Members that hold evidence, by its kind; the first names it in the reasons. */
+  readonly email?: readonly string[]
+  readonly phone?: readonly string[]
+  readonly domain?: readonly string[]
+  readonly name: { readonly of: 'person' | 'organisation'; readonly members: readonly string[] }
+  /** Where a value goes that another record's is preferred to: `{ email: 'emails' }`. */
+  readonly spare?: Readonly<Record<string, string>>
+  /** Flags that hold for the whole as soon as they hold for one (`doNotContact`). */
+  readonly any?: readonly string[]
+}
+
 export interface EntityDefinition {
   /** Singular: in sockets, search, timeline and references. */
   readonly type: string
@@ -27,6 +40,8 @@ export interface EntityDefinition {
   readonly requireOneOf?: readonly string[]
   /** Whether it stands in the search of all records. */
   readonly searchable?: boolean
+  /** Its duplicates are found, merged and unmerged. */
+  readonly sameness?: Sameness
   /** A create as the API reference shows it. */
   readonly example: Readonly<Record<string, unknown>>
 }

@@ -1,0 +1,22 @@
+import type { Database } from '../../kernel/db/database.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
+import type { Module } from '../../kernel/module.ts'
+import { duplicateRoutes } from './duplicate.routes.ts'
+import { duplicatesSubscription } from './matcher.ts'
+import { mergeableOf } from './mergeable.ts'
+
+/** Finds records that may be the same: keys and pairs that a subscription keeps, so that no call looks through all of them. */
+export function duplicatesModule(deps: {
+  db: Database
+  entities: ReadonlyMap<string, Entity>
+  repository(type: string): Repository
+}): Module {
+  const { db, entities, repository } = deps
+  const nouns = mergeableOf(entities)
+  return {
+    name: 'duplicates',
+    routes: nouns.flatMap((noun) => duplicateRoutes(db, noun, repository(noun.type))),
+    subscriptions: [duplicatesSubscription(nouns)],
+  }
+}

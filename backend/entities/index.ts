@@ -8,6 +8,7 @@ import { entityRoutes, everything, type Offer } from '../kernel/entity/router.ts
 import type { Route } from '../kernel/http/route.ts'
 import { commentRoutes } from './comments/comment.routes.ts'
 import { company } from './companies/company.entity.ts'
+import { hierarchyRoutes } from './companies/hierarchy.routes.ts'
 import { contact } from './contacts/contact.entity.ts'
 import { customField } from './custom-fields/custom-field.entity.ts'
 import { customFieldRoutes } from './custom-fields/custom-field.routes.ts'
@@ -42,7 +43,7 @@ const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
 /** One line a noun. */
 const nouns: readonly Noun[] = [
   { entity: contact, offers: everything, entailing: knowingLastContact },
-  { entity: company, offers: everything },
+  { entity: company, offers: everything, routes: hierarchyRoutes },
   { entity: deal, offers: everything, routes: dealRoutes },
   { entity: task, offers: everything, routes: taskRoutes },
   { entity: note, offers: everything },

@@ -46,6 +46,7 @@ export const operations: Readonly<Record<string, Example>> = {
   listDealStages: built('deal'),
   dealBoard: nothing,
   dealForecast: nothing,
+  companyHierarchy: built('company'),
   completeTask: built('task'),
   reopenTask: async ({ alice }) => at((await alice.build('task', { status: 'completed' })).id),
   assignTask: built('task', ({ bob }) => ({ userIds: [bob.userId] })),

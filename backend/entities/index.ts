@@ -17,6 +17,8 @@ import { dealRoutes } from './deals/deal.routes.ts'
 import { exchangeRate } from './exchange-rates/exchange-rate.entity.ts'
 import { interaction } from './interactions/interaction.entity.ts'
 import { knowingLastContact, movingLastContact } from './interactions/last-contact.ts'
+import { lookup } from './lookups/lookup.entity.ts'
+import { lookupRoutes } from './lookups/lookup.routes.ts'
 import { note } from './notes/note.entity.ts'
 import { pipeline } from './pipelines/pipeline.entity.ts'
 import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
@@ -52,6 +54,7 @@ const nouns: readonly Noun[] = [
   { entity: pipeline, offers: ['list', 'get'], routes: pipelineRoutes },
   { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
   { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
+  { entity: lookup, offers: [], routes: lookupRoutes },
   { entity: team, offers: setUp },
   { entity: exchangeRate, offers: setUp },
   { entity: target, offers: setUp },

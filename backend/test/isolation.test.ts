@@ -223,7 +223,15 @@ describe('the front door', () => {
   })
 
   test('nobody without a token gets in, and learns not even what there is', async () => {
-    const ids = { id: randomUUID(), entityId: randomUUID(), entityType: 'deal', type: 'deal', externalId: 'key' }
+    const ids = {
+      id: randomUUID(),
+      entityId: randomUUID(),
+      entityType: 'deal',
+      type: 'deal',
+      externalId: 'key',
+      list: 'source',
+      item: 'x',
+    }
     const answers: unknown[] = []
     const closed = (await listed()).filter(({ isPublic }) => !isPublic)
     for (const { method, path, id } of closed)

@@ -62,6 +62,18 @@ export const operations: Readonly<Record<string, Example>> = {
     rate: 1.2,
   }),
   ...settings('Target', 'target', () => ({ period: anyDay().slice(0, 7), amount: 1000 }), { amount: 2000 }),
+  listLookup: nothing,
+  getLookup: async () => ({ params: { list: 'source' } }),
+  createLookupItem: async () => ({ params: { list: 'source' }, body: { value: unique('fair'), label: 'Fair' } }),
+  updateLookup: async () => ({ params: { list: 'source' }, body: { label: 'Where from' } }),
+  deleteLookup: async ({ alice }) => {
+    const list = unique('own')
+    await alice.post(`/lookups/${list}`, { label: 'One' })
+    return { params: { list } }
+  },
+  updateLookupItem: lookupItem({ label: 'Trade fair' }),
+  deleteLookupItem: lookupItem(),
+  listLookupActivities: async ({ alice }) => at((await alice.get('/lookups')).body.data[0].id),
   listUser: nothing,
   createUser: async () => ({ body: { name: 'Grace', email: `${unique('grace')}@example.com`, password } }),
   getUser: colleague(),
@@ -212,6 +224,13 @@ async function linkedFile({ url, config }: House): Promise<Call> {
 
 function built(type: string, body?: (cast: Cast) => unknown): Example {
   return async (cast) => ({ ...at((await cast.alice.build(type)).id), ...(body ? { body: body(cast) } : {}) })
+}
+
+function lookupItem(body?: unknown): Example {
+  return async ({ alice }) => {
+    const made = await alice.post('/lookups/source', { value: unique('fair') })
+    return { params: { list: 'source', item: made.body.id }, ...(body ? { body } : {}) }
+  }
 }
 
 function commented(body?: unknown): Example {

@@ -10,7 +10,7 @@ export const company = defineEntity({
     name: text({ required: true, sort: true, searched: 'A' }),
     domain: text({ max: 253, searched: 'B', example: 'example.com' }),
     website: url({ filter: ['isNull'] }),
-    industry: text({ max: 100, sort: true, searched: 'C' }),
+    industry: text({ max: 100, sort: true, searched: 'C', pickList: 'industry' }),
     employees: integer({ min: 0, sort: true }),
     annualRevenue: money({ sort: true, sortColumn: 'annual_revenue_units' }),
     currency: currency({ filter: [] }),

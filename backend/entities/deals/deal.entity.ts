@@ -37,11 +37,11 @@ export const deal = defineEntity({
     }),
     expectedCloseDate: date({ sort: true }),
     closedAt: time({ sort: true }),
-    lostReason: text({ max: 1000, filter: ['isNull'], searched: 'D' }),
+    lostReason: text({ max: 1000, filter: ['isNull'], searched: 'D', pickList: 'lost-reason' }),
     companyId: ref('company', { include: 'company' }),
     contactIds: refs('contact', { include: 'contacts' }),
     ownerId: ref('user', { include: 'owner', absent: 'actor' }),
-    source: text({ max: 100 }),
+    source: text({ max: 100, pickList: 'source' }),
     stageEnteredAt: time({ readOnly: true, neverNull: true, sort: true, filter: ['eq', 'gt', 'gte', 'lt', 'lte'] }),
     rotsAt: time({
       readOnly: true,

@@ -44,6 +44,8 @@ export interface Field<T = unknown> {
   readonly refs?: readonly string[]
   /** The name of the included record (`companyId` → `company`). */
   readonly include?: string
+  /** The pick list that suggests its values, and is all of them where the tenant restricts it. */
+  readonly pickList?: string
   /** `tags`, `links` and `custom`: also kept in a narrow side table, which filters use. */
   readonly side?: 'tags' | 'links' | 'custom'
   /** The words of a choice, for tables that write them in other cases. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { invalid } from '../errors.ts'
 
@@ -19,7 +20,7 @@ export function refuseAltered(
   sent: Readonly<Record<string, unknown>>,
 ): void {
   const altered = Object.entries(sent).filter(
-    ([name, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(before[name]),
+    ([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name]),
   )
   if (altered.length === 0) return
   throw invalid(

@@ -15,6 +15,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   custom_field: 'setUp',
   exchange_rate: 'setUp',
   target: 'plans',
+  lookup: 'setUp',
   tag: 'labels',
   comment: 'words',
 }

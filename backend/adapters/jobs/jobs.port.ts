@@ -31,8 +31,8 @@ export interface JobEngine {
   /** Removes jobs in a final state that ended so many milliseconds ago, and says how many. */
   clean(queue: QueueName, state: 'completed' | 'failed', olderThan: number): Promise<number>
   health(): Promise<Health>
-  /** The dashboard's own view of the queues, which only the adapter beside us understands. */
-  readonly board: unknown
+  /** The queues as the dashboard of this folder takes them. */
+  board(queues: readonly QueueName[]): readonly unknown[]
   /** Takes no more work, waits for what is being done up to `patience` milliseconds, and leaves the rest to be rescued. */
   close(patience: number): Promise<void>
 }
@@ -43,12 +43,15 @@ export type JobState = (typeof jobStates)[number]
 
 export type JobCounts = Readonly<Record<JobState, number>> & { readonly paused: boolean }
 
+/** What the queue can tell apart. */
+export const lastTurn = 2 ** 21
+
 /** A job as it is added. */
 export interface NewJob {
   readonly id: string
   readonly name: string
   readonly data: Readonly<Record<string, unknown>>
-  /** Lower goes first, the same in the order of adding; 0 before all. At most 2,097,152. */
+  /** From 1, which goes first, to {@link lastTurn}; the same turn in the order of adding. */
   readonly turn: number
   /** Milliseconds before it may run. */
   readonly delay: number

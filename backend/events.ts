@@ -94,6 +94,7 @@ const ofEveryRecord: Readonly<Record<string, EventKind>> = {
 /** The verbs that only some nouns have, one line each. */
 const verbs: Readonly<Record<string, EventKind>> = {
   'contact.contacted': { sentence: '{actor} was in contact with {name}', action: 'updated' },
+  'lead.converted': { sentence: '{actor} converted the lead {name}', action: 'updated' },
   'deal.moved': { sentence: '{actor} moved the deal {name} to another stage', action: 'updated' },
   'deal.won': { sentence: '{actor} won the deal {name}', action: 'updated' },
   'deal.lost': { sentence: '{actor} lost the deal {name}', action: 'updated' },

@@ -17,6 +17,8 @@ import { dealRoutes } from './deals/deal.routes.ts'
 import { exchangeRate } from './exchange-rates/exchange-rate.entity.ts'
 import { interaction } from './interactions/interaction.entity.ts'
 import { knowingLastContact, movingLastContact } from './interactions/last-contact.ts'
+import { lead } from './leads/lead.entity.ts'
+import { leadRoutes } from './leads/lead.routes.ts'
 import { lookup } from './lookups/lookup.entity.ts'
 import { lookupRoutes } from './lookups/lookup.routes.ts'
 import { note } from './notes/note.entity.ts'
@@ -35,9 +37,15 @@ import { userRoutes } from './users/user.routes.ts'
 interface Noun {
   readonly entity: Entity
   readonly offers: readonly Offer[]
-  readonly routes?: (db: Database, repository: Repository, registry: Registry) => Route[]
+  readonly routes?: (db: Database, repository: Repository, registry: Registry, house: House) => Route[]
   /** Wraps the repository in what its writes entail for records of other nouns, in the same transaction. */
   readonly entailing?: (db: Database, repository: Repository, others: (type: string) => Repository) => Repository
+}
+
+/** What the verbs of a noun need of the others. */
+interface House {
+  repository(type: string): Repository
+  readonly customFields: CustomFields
 }
 
 const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
@@ -46,6 +54,7 @@ const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
 const nouns: readonly Noun[] = [
   { entity: contact, offers: everything, entailing: knowingLastContact },
   { entity: company, offers: everything, routes: hierarchyRoutes },
+  { entity: lead, offers: everything, routes: leadRoutes },
   { entity: deal, offers: everything, routes: dealRoutes },
   { entity: task, offers: everything, routes: taskRoutes },
   { entity: note, offers: everything },
@@ -110,7 +119,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
           },
           offers,
         ),
-        ...(routes?.(db, repository(entity.type), registry) ?? []),
+        ...(routes?.(db, repository(entity.type), registry, { repository, customFields }) ?? []),
       ]),
       ...commentRoutes(
         db,

@@ -113,6 +113,7 @@ export const paths: Readonly<Record<string, string>> = {
   deal: '/deals',
   task: '/tasks',
   note: '/notes',
+  lead: '/leads',
   interaction: '/interactions',
   product: '/products',
   pipeline: '/pipelines',
@@ -129,6 +130,7 @@ const examples: Readonly<Record<string, Record<string, unknown>>> = {
   deal: { name: '200 engines', value: 1000 },
   task: { title: 'Send the offer' },
   note: { body: 'They decide before Christmas.' },
+  lead: { firstName: 'Ada', lastName: 'Lovelace', companyName: 'Analytical Engines' },
   interaction: { type: 'call' },
   product: { name: 'GTX Pro', price: 4821 },
   pipeline: {

@@ -26,8 +26,11 @@ export const operations: Readonly<Record<string, Example>> = {
   ...records('Deal', 'deal', { name: 'Ten engines' }),
   ...records('Task', 'task', { title: 'Send the offer' }),
   ...records('Note', 'note', { body: 'They decide before Christmas.' }),
+  ...records('Lead', 'lead', { lastName: 'Lovelace' }),
   ...records('Interaction', 'interaction', { type: 'call' }),
   ...records('Product', 'product', { name: 'GTX Pro' }),
+  convertLead: built('lead'),
+  previewLeadConversion: built('lead'),
   moveDeal: async ({ alice }) => {
     const { id, pipelineId, stageId } = await alice.build('deal')
     const { stages } = (await alice.get(`/pipelines/${pipelineId}`)).body

@@ -24,7 +24,7 @@ const defined = defineEntity({
   path: 'custom-fields',
   table: 'custom_fields',
   fields: {
-    resource: choice(['contact', 'company', 'deal', 'task', 'note', 'product', 'interaction'], {
+    resource: choice(['contact', 'company', 'deal', 'task', 'note', 'lead', 'product', 'interaction'], {
       required: true,
       fixed: true,
       filter: ['eq', 'in'],

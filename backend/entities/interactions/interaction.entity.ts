@@ -12,8 +12,8 @@ export const interaction = defineEntity({
     body: longText({ searched: 'C', filter: [] }),
     occurredAt: time({ neverNull: true, sort: true, describe: 'Absent: now' }),
     durationMinutes: integer({ min: 0, max: 100_000, sort: true }),
-    participants: related(['contact', 'user'], { describe: 'Who took part' }),
-    related: related(['contact', 'company', 'deal', 'task', 'note', 'product', 'interaction'], {
+    participants: related(['contact', 'lead', 'user'], { describe: 'Who took part' }),
+    related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction'], {
       describe: 'What it is about',
     }),
     tags: tags(),

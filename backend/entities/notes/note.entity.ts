@@ -8,7 +8,7 @@ export const note = defineEntity({
   fields: {
     body: longText({ required: true, searched: 'B', filter: [] }),
     pinned: flag(),
-    related: related(['contact', 'company', 'deal', 'task', 'note', 'product', 'interaction']),
+    related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction']),
     tags: tags(),
     customFields: customFields(),
   },

@@ -37,7 +37,7 @@ export const task = defineEntity({
     assigneeIds: refs('user', { include: 'assignees' }),
     parentId: ref('task', { include: 'parent' }),
     checklist: json(z.array(checklistItem).max(200), { default: [] }),
-    related: related(['contact', 'company', 'deal', 'task', 'note', 'product', 'interaction']),
+    related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction']),
     completedAt: time({ readOnly: true, sort: true }),
     tags: tags(),
     customFields: customFields(),

@@ -54,6 +54,8 @@ export interface Entity extends EntityDefinition {
   readonly createSchema: z.ZodType<Record<string, unknown>>
   readonly patchSchema: z.ZodType<Record<string, unknown>>
   readonly putSchema: z.ZodType<Record<string, unknown>>
+  /** A create of which anything may be left out: what a verb of another noun fills in. */
+  readonly partSchema: z.ZodType<Record<string, unknown>>
   readonly recordSchema: z.ZodType
   /** A record as a read shows it: whole, or what `fields` and `include` asked for. */
   readonly shownSchema: z.ZodType
@@ -75,6 +77,7 @@ export function defineEntity(definition: EntityDefinition): Entity {
     createSchema: requestSchema(definition, all, 'create'),
     patchSchema: requestSchema(definition, all, 'patch'),
     putSchema: requestSchema(definition, all, 'put'),
+    partSchema: requestSchema(definition, all, 'part'),
     recordSchema: whole,
     shownSchema: z.union([whole, sparseSchema(definition, all)]),
   }
@@ -112,22 +115,23 @@ export const named = (type: string): string =>
 function requestSchema(
   definition: EntityDefinition,
   all: Readonly<Record<string, Field>>,
-  mode: 'create' | 'patch' | 'put',
+  mode: 'create' | 'patch' | 'put' | 'part',
 ): z.ZodType<Record<string, unknown>> {
   const shape: Record<string, z.ZodType> = {}
   for (const [name, field] of Object.entries(all)) {
-    if (field.readOnly || (field.fixed && mode !== 'create')) {
+    const creates = mode === 'create' || mode === 'part'
+    if (field.readOnly || (field.fixed && !creates)) {
       // May be sent back: the statement compares it with what the record holds.
-      if (mode !== 'create') shape[name] = sentBack.optional()
+      if (!creates) shape[name] = sentBack.optional()
       continue
     }
     const schema = (mode === 'patch' && field.merge) || field.schema
     const nullable = isNeverNull(field) ? schema : schema.nullable()
-    shape[name] = field.required && mode !== 'patch' ? schema : nullable.optional()
+    shape[name] = field.required && mode !== 'patch' && mode !== 'part' ? schema : nullable.optional()
   }
   const object = z.strictObject(shape)
   const oneOf = definition.requireOneOf
-  if (!oneOf || mode === 'patch') return object
+  if (!oneOf || mode === 'patch' || mode === 'part') return object
   return object.refine((value) => oneOf.some((name) => value[name] !== undefined && value[name] !== null), {
     message: `one of ${oneOf.join(', ')} is required`,
     path: [oneOf[0] ?? ''],

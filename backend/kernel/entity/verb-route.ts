@@ -11,7 +11,7 @@ import type { Expected, Stored } from './repository.ts'
 export function verbRoute<B extends z.ZodType>(
   db: Database,
   entity: Entity,
-  verb: { name: string; summary: string; body: B },
+  verb: { name: string; summary: string; description?: string; body: B },
   act: (tx: Tx, id: string, body: z.output<B>, expected: Expected) => Promise<Stored>,
 ): Route {
   return route({
@@ -19,6 +19,7 @@ export function verbRoute<B extends z.ZodType>(
     path: `/${entity.path}/{id}/${verb.name}`,
     operationId: `${verb.name}${named(entity.type)}`,
     summary: verb.summary,
+    ...(verb.description ? { description: verb.description } : {}),
     tag: entity.path,
     params: z.object({ id: idSchema }),
     body: verb.body as z.ZodType<z.output<B>>,

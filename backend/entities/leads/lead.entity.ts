@@ -19,8 +19,8 @@ export const lead = defineEntity({
     email: email({ sort: true, searched: 'B' }),
     phone: phone({ searched: 'B' }),
     companyName: text({ sort: true, searched: 'B' }),
-    jobTitle: text({ searched: 'C' }),
-    source: text({ max: 100 }),
+    jobTitle: text({ searched: 'C', pickList: 'job-title' }),
+    source: text({ max: 100, pickList: 'source' }),
     status: choice(['new', 'contacted', 'qualified', 'unqualified', 'converted'], {
       default: 'new',
       describe: '`converted` by the verb alone',

@@ -103,8 +103,14 @@ export function createBullEngine<Connection>(store: Store<Connection>, log: Logg
     retry: async (queue, id) => {
       const job = await queueOf(queue).getJob(id)
       if (!job || (await job.getState()) !== 'failed') return false
-      await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })
-      return true
+      try {
+        await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })
+        return true
+      } catch (error) {
+        // Somebody else was faster between the two.
+        if ((await job.getState()) !== 'failed') return false
+        throw error
+      }
     },
     pause: (queue) => queueOf(queue).pause(),
     resume: (queue) => queueOf(queue).resume(),

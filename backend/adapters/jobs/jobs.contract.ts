@@ -79,7 +79,8 @@ export function jobsContract(name: string, open: () => Promise<JobEngine>): void
       ])
       expect(await jobs.retry('webhooks', randomUUID())).toBe(false)
       broken = false
-      expect(await jobs.retry('webhooks', dead.id)).toBe(true)
+      const begun = await Promise.all([1, 2, 3].map(() => jobs.retry('webhooks', dead.id)))
+      expect(begun.filter(Boolean)).toEqual([true])
       await eventually(async () => (await jobs.get('webhooks', dead.id))?.state === 'completed', 'it passes')
       expect(await jobs.retry('webhooks', dead.id)).toBe(false)
     })

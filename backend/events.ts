@@ -112,6 +112,10 @@ const verbs: Readonly<Record<string, EventKind>> = {
     action: 'commented',
     ofRecord: true,
   },
+  // How somebody likes to look at a list is his own business.
+  'view.created': { sentence: '{actor} saved the view {name}', action: 'created', personal: true },
+  'view.updated': { sentence: '{actor} changed {fields} of the view {name}', action: 'updated', personal: true },
+  'view.deleted': { sentence: '{actor} deleted the view {name}', action: 'deleted', personal: true },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },

@@ -33,6 +33,9 @@ import { taskRoutes } from './tasks/task.routes.ts'
 import { team } from './teams/team.entity.ts'
 import { user } from './users/user.entity.ts'
 import { userRoutes } from './users/user.routes.ts'
+import { savedQueries } from './views/view.actions.ts'
+import { view } from './views/view.entity.ts'
+import { viewRoutes } from './views/view.routes.ts'
 
 interface Noun {
   readonly entity: Entity
@@ -64,6 +67,7 @@ const nouns: readonly Noun[] = [
   { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
   { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
   { entity: lookup, offers: [], routes: lookupRoutes },
+  { entity: view, offers: [], routes: viewRoutes },
   { entity: team, offers: setUp },
   { entity: exchangeRate, offers: setUp },
   { entity: target, offers: setUp },
@@ -115,7 +119,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
             db,
             registry,
             repository: repository(entity.type),
-            list: createLister(entity, registry, customFields, find),
+            list: createLister(entity, registry, customFields, find, entity.searchable ? savedQueries : undefined),
           },
           offers,
         ),

@@ -120,6 +120,7 @@ export const paths: Readonly<Record<string, string>> = {
   tag: '/tags',
   customField: '/custom-fields',
   team: '/teams',
+  view: '/views',
   exchangeRate: '/exchange-rates',
   target: '/targets',
 }
@@ -144,6 +145,7 @@ const examples: Readonly<Record<string, Record<string, unknown>>> = {
   tag: { name: 'vip' },
   customField: { resource: 'deal', key: 'region', label: 'Region', type: 'text' },
   team: { name: 'Central' },
+  view: { name: 'Open deals', resource: 'deal', filters: { status: 'open' } },
   exchangeRate: { currency: 'EUR', rate: 1.1, validFrom: '2026-11-01' },
   target: { period: '2026-11', amount: 1000 },
 }

@@ -77,6 +77,7 @@ export const operations: Readonly<Record<string, Example>> = {
   updateLookupItem: lookupItem({ label: 'Trade fair' }),
   deleteLookupItem: lookupItem(),
   listLookupActivities: async ({ alice }) => at((await alice.get('/lookups')).body.data[0].id),
+  ...settings('View', 'view', () => ({ name: 'Mine', resource: 'deal' })),
   listUser: nothing,
   createUser: async () => ({ body: { name: 'Grace', email: `${unique('grace')}@example.com`, password } }),
   getUser: colleague(),

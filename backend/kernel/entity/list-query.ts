@@ -29,14 +29,29 @@ export interface ListQuery {
   readonly q: string | null
 }
 
-const reserved = new Set(['limit', 'cursor', 'sort', 'fields', 'include', 'count', 'q'])
+/** Parameters of every list that are no filters. */
+export const listParameterNames: ReadonlySet<string> = new Set([
+  'limit',
+  'cursor',
+  'sort',
+  'fields',
+  'include',
+  'count',
+  'q',
+])
 const maxValues = 100
 
 /**
  * Reads the query of a list. What is not offered is 400 and named; nothing is clamped or ignored. A list without `sort`
  * runs by `-createdAt`; with a filter on a member that takes ranges, by that member, so that an index gives the page in order.
+ * `me` is who stands for the value `me` of a filter by user.
  */
-export function readListQuery(entity: Entity, search: URLSearchParams, custom: readonly CustomField[]): ListQuery {
+export function readListQuery(
+  entity: Entity,
+  search: URLSearchParams,
+  custom: readonly CustomField[],
+  me?: string,
+): ListQuery {
   const errors: MemberError[] = []
   const wrong = (path: string, message: string, code = 'invalid_value') => void errors.push({ path, message, code })
   const seen = new Set<string>()
@@ -47,9 +62,9 @@ export function readListQuery(entity: Entity, search: URLSearchParams, custom: r
     const spelled = name === '' ? parameter : `${name}[${operator}]`
     if (seen.has(spelled)) wrong(parameter, 'must be given once', 'duplicate')
     seen.add(spelled)
-    if (reserved.has(parameter)) continue
+    if (listParameterNames.has(parameter)) continue
     try {
-      filters.push(readFilter(entity, name, operator, text, custom))
+      filters.push(readFilter(entity, name, operator, text, custom, me))
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       wrong(parameter, error.message)
@@ -102,6 +117,7 @@ function readFilter(
   operatorText: string,
   text: string,
   custom: readonly CustomField[],
+  me: string | undefined,
 ): Filter {
   const isCustom = name.startsWith('cf.')
   const definition = isCustom ? custom.find((field) => `cf.${field.key}` === name) : undefined
@@ -110,7 +126,9 @@ function readFilter(
   if (offered.length === 0) throw new RangeError('is not a parameter or filter of this list')
   const operator = offered.find((known) => known === operatorText)
   if (!operator) throw new RangeError(`offers the operators ${offered.join(', ')}`)
-  const parse = definition ? customParser(definition) : (field?.parseFilter ?? parseText)
+  const parseAny = definition ? customParser(definition) : (field?.parseFilter ?? parseText)
+  const isUser = definition?.type === 'user' || field?.ref === 'user'
+  const parse = (item: string) => (isUser && item === 'me' && me !== undefined ? me : parseAny(item))
   const base = { name, operator, ...(definition ? { custom: definition } : {}) }
   if (operator === 'isNull') {
     if (text !== 'true' && text !== 'false') throw new RangeError('must be true or false')

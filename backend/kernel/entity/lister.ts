@@ -10,6 +10,7 @@ import type { Field } from './fields.ts'
 import { type CursorPart, canBeNull, countSql, filterParameters, listSql } from './list-plan.ts'
 import { type ListQuery, listIdentity, readListQuery } from './list-query.ts'
 import type { Registry } from './registry.ts'
+import { type SavedQueries, withSaved } from './saved-query.ts'
 import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
 
 /** Finds up to 200 ids for the quick find `?q=`; given by the search module. */
@@ -19,12 +20,19 @@ export type QuickFind = (ctx: Ctx, type: string, q: string) => Promise<readonly 
 export type Lister = (tx: Tx, search: URLSearchParams) => Promise<string>
 
 /** The lists of a noun: filters, sorts, cursors, capped counts, sparse fields and includes. */
-export function createLister(entity: Entity, registry: Registry, customFields: CustomFields, find: QuickFind): Lister {
+export function createLister(
+  entity: Entity,
+  registry: Registry,
+  customFields: CustomFields,
+  find: QuickFind,
+  saved?: SavedQueries,
+): Lister {
   const plans = planCache()
-  return async (tx, search) => {
+  return async (tx, asked) => {
+    const search = await withSaved(tx, entity, asked, saved)
     const keys = [...search.keys()].flatMap((name) => /^cf\.([^[]+)/.exec(name)?.[1] ?? [])
     const definitions = keys.length > 0 ? await customFields.of(tx.ctx, entity.type, keys) : []
-    const query = readListQuery(entity, search, definitions)
+    const query = readListQuery(entity, search, definitions, tx.ctx.rights.userId)
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)
     const cursor = query.cursor === null ? null : cursorOf(query.cursor, identity, query.sort.length)

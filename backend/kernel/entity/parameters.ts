@@ -21,6 +21,10 @@ export function listParameters(entity: Entity): Parameters {
             description: 'Quick find: prefix and typo-tolerant',
             schema: { type: 'string', minLength: 1, maxLength: 200 },
           },
+          view: {
+            description: 'Filters and sort of a saved view; what the query says itself goes before',
+            schema: { type: 'string', format: 'uuid' },
+          },
         }
       : {}),
     ...recordParameters(entity),

@@ -18,22 +18,38 @@ const kinds: Readonly<Record<string, Kind>> = {
   lookup: 'setUp',
   tag: 'labels',
   comment: 'words',
+  view: 'views',
 }
 
-type Kind = 'records' | 'labels' | 'words' | 'plans' | 'setUp'
+type Kind = 'records' | 'labels' | 'words' | 'views' | 'plans' | 'setUp'
 
 /** What somebody said is his own: others read it, and administrators take it away. */
 const spoken: Grants = { ...everything, update: 'own', delete: 'own' }
 const moderated: Grants = { ...spoken, delete: 'all' }
 
-/** The five built-in roles: on records, on labels (tags), on what people say (comments), on plans (targets), on what sets the house up. */
+/** The five built-in roles: on records, on labels (tags), on what people say (comments), on how they look at it (views), on plans (targets), on what sets the house up. */
 const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
-  owner: { records: everything, labels: everything, words: moderated, plans: everything, setUp: everything },
-  admin: { records: everything, labels: everything, words: moderated, plans: everything, setUp: everything },
+  owner: {
+    records: everything,
+    labels: everything,
+    words: moderated,
+    views: everything,
+    plans: everything,
+    setUp: everything,
+  },
+  admin: {
+    records: everything,
+    labels: everything,
+    words: moderated,
+    views: everything,
+    plans: everything,
+    setUp: everything,
+  },
   manager: {
     records: { ...everything, update: 'team', delete: 'team' },
     labels: everything,
     words: spoken,
+    views: spoken,
     plans: everything,
     setUp: reading,
   },
@@ -41,10 +57,11 @@ const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
     records: { ...everything, update: 'own', delete: 'own' },
     labels: everything,
     words: spoken,
+    views: spoken,
     plans: reading,
     setUp: reading,
   },
-  viewer: { records: reading, labels: reading, words: reading, plans: reading, setUp: reading },
+  viewer: { records: reading, labels: reading, words: reading, views: reading, plans: reading, setUp: reading },
 }
 
 /** Compiles a role to data. `teamUserIds`: the user, who is in his teams, and who reports to him, transitively. */

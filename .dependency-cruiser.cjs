@@ -130,7 +130,7 @@ module.exports = {
     only(
       'pg-stays-in-the-database',
       'Only kernel/db sets the tenant with each statement.',
-      ['^backend/kernel/db/', '^scripts/', ...tests],
+      ['^backend/adapters/jobs/postgres\\.ts$', '^backend/kernel/db/', '^scripts/', ...tests],
       packages('pg', 'pg-[^/]+'),
     ),
     only(

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { openFiles } from './adapters/files/index.ts'
+import { openJobs } from './adapters/jobs/index.ts'
 import type { Config } from './config.ts'
 import { createCustomFields } from './entities/custom-fields/custom-field.queries.ts'
 import { createEntities } from './entities/index.ts'
@@ -9,12 +10,13 @@ import { createBus } from './kernel/events/bus.ts'
 import type { Subscription } from './kernel/events/subscription.ts'
 import { createSubscriptions, listParked } from './kernel/events/subscriptions.ts'
 import { createTail } from './kernel/events/tail.ts'
+import { logSchedules, makeEventPartitions } from './kernel/events/upkeep.ts'
 import { createWake } from './kernel/events/wake.ts'
 import { openApiDocument } from './kernel/http/openapi.ts'
 import type { Route } from './kernel/http/route.ts'
 import { createServer } from './kernel/http/server.ts'
+import type { Job, Schedule } from './kernel/jobs/job.ts'
 import type { Logger } from './kernel/log.ts'
-import { createMaintenance } from './kernel/maintenance.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
 import { authModule } from './modules/auth/auth.module.ts'
@@ -25,6 +27,7 @@ import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
 import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
+import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
@@ -45,16 +48,25 @@ export interface App {
   stop(): Promise<void>
 }
 
-/** What a caller may add: a database that is connecting already, and subscriptions of a test. */
+/** What a caller may add: a database that is connecting already, and what a test wants done. */
 export interface Extra {
   readonly database?: Promise<ConnectedDatabase>
   readonly subscriptions?: readonly Subscription[]
+  readonly jobs?: readonly Job[]
+  readonly schedules?: readonly Schedule[]
 }
 
 /** The composition root: connects the database, builds every part, hands them to each other, and listens. */
 export async function startApp(config: Config, log: Logger, extra: Extra = {}): Promise<App> {
   const database = await (extra.database ?? connectDatabase({ ...config.database, storageDir: config.storageDir, log }))
   const { db, direct } = database
+  const engine = await openJobs({
+    redisUrl: config.redisUrl,
+    ownerUrl: database.ownerUrl,
+    workerUrl: database.listenUrl,
+    workerRole: `${config.database.rolePrefix}worker`,
+    log,
+  })
   const wake = createWake(direct, log)
   const bus = createBus(log)
   const tail = createTail(db.worker, wake, log)
@@ -98,7 +110,22 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     rottingModule({ db }),
     duplicates,
   ]
-  const subscribed = [...consumers.flatMap((module) => module.subscriptions ?? []), ...(extra.subscriptions ?? [])]
+  const jobs = jobsModule({
+    engine,
+    db,
+    log,
+    jobs: [...consumers.flatMap((module) => module.jobs ?? []), ...(extra.jobs ?? [])],
+    schedules: [
+      ...logSchedules(db),
+      ...[auth, ...consumers].flatMap((module) => module.schedules ?? []),
+      ...(extra.schedules ?? []),
+    ],
+    working: config.role !== 'web',
+  })
+  const subscribed = [
+    ...[...consumers, jobs].flatMap((module) => module.subscriptions ?? []),
+    ...(extra.subscriptions ?? []),
+  ]
   const subscriptions = createSubscriptions({ db, direct, wake, log }, subscribed)
   let draining = false
   const health = healthModule({
@@ -124,7 +151,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   })
   const routes: Route[] = [
     ...entities.routes(search.find),
-    ...[auth, ...consumers, health].flatMap((module) => module.routes ?? []),
+    ...[auth, ...consumers, jobs, health].flatMap((module) => module.routes ?? []),
     ...store.routes,
   ]
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
@@ -149,17 +176,13 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     activityOf: (event) => activityOf(event, catalogue),
     inbox: notifications.inbox,
   })
-  const modules: readonly Module[] = [auth, ...consumers, live]
+  const modules: readonly Module[] = [auth, ...consumers, jobs, live]
   health.show([...createMetricReadings(db, subscriptions), ...modules.flatMap((module) => module.readings ?? [])])
-  const maintenance = createMaintenance({ db, direct, log }, modules)
 
-  await maintenance.prepare()
+  await makeEventPartitions(db)
   await tail.start()
   for (const module of modules) await module.start?.()
-  if (config.role !== 'web') {
-    subscriptions.start()
-    maintenance.start()
-  }
+  if (config.role !== 'web') subscriptions.start()
   const url = await listen(server, config)
   listening = url
   return {
@@ -170,15 +193,15 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     seedDemo: (password) => seedDemo({ db, repository: entities.repository }, password),
     stop: lazily(async () => {
       draining = true
+      const worked = subscriptions.stop().then(() => jobs.stop?.())
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeIdleConnections()
       await live.stop?.()
       const patience = setTimeout(() => server.closeAllConnections(), 5_000)
       await closed
       clearTimeout(patience)
-      await maintenance.stop()
+      await worked
       for (const module of [auth, ...consumers].reverse()) await module.stop?.()
-      await subscriptions.stop()
       wake.stop()
       await tail.stop()
       await database.close()

@@ -71,6 +71,11 @@ export const environmentSchema = z.object({
     .max(100)
     .default(10)
     .describe('Connections of the application role in this process.'),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
+    .optional()
+    .describe('Redis 6.2 or newer, without eviction, for the queue of jobs. Default: PostgreSQL keeps it.'),
   JWT_SECRET: z
     .string()
     .min(32, 'must have at least 32 characters; make one with: openssl rand -hex 32')
@@ -130,6 +135,7 @@ export interface Config {
     /** Whether an embedded server may forget its last writes when the machine dies: for tests only. */
     readonly durable: boolean
   }
+  readonly redisUrl: string | undefined
   readonly jwtSecret: string
   readonly encryptionKey: string
   readonly registration: 'open' | 'invite' | 'off'
@@ -189,6 +195,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
       pool: env.DATABASE_POOL,
       durable: true,
     },
+    redisUrl: env.REDIS_URL,
     jwtSecret: env.JWT_SECRET ?? keptSecret(storageDir, 'jwt-secret'),
     encryptionKey: env.ENCRYPTION_KEY ?? keptSecret(storageDir, 'encryption-key'),
     registration: env.REGISTRATION,

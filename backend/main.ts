@@ -48,7 +48,7 @@ async function main(): Promise<void> {
     process.exit(1)
   })
   const password = config.demoData ? keptSecret(config.storageDir, 'demo-password').slice(0, 16) : undefined
-  console.log(banner(app.url, app.database.adapter))
+  console.log(banner(app.url, app.database.adapter, config.redisUrl !== undefined))
   if (password === undefined) return
   const started = Date.now()
   try {
@@ -60,11 +60,12 @@ async function main(): Promise<void> {
   }
 }
 
-function banner(url: string, database: string): string {
+function banner(url: string, database: string, redis: boolean): string {
   const adapters = [
     ['database', database === 'embedded' ? 'embedded PostgreSQL (set DATABASE_URL to use yours)' : 'PostgreSQL'],
     ['search', 'PostgreSQL full text'],
     ['live updates', 'event log'],
+    ['jobs', redis ? 'Redis' : 'PostgreSQL (set REDIS_URL for Redis)'],
   ]
   return `\n  ClientForge listens on ${url}\n  API reference  ${url}/docs\n\n${adapters.map(([port, adapter]) => `  ${port?.padEnd(14)} ${adapter}`).join('\n')}\n`
 }

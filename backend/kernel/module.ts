@@ -29,6 +29,4 @@ export interface Module {
   /** Stops in the reverse order of starts; must end within a few seconds. */
   stop?(): Promise<void>
   health?(): Promise<Health> | Health
-  /** Called hourly by the one process that holds the maintenance lock. */
-  maintain?(): Promise<void>
 }

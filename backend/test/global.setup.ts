@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
+import { preparePostgresJobs } from '../adapters/jobs/postgres.ts'
 import { startEmbedded } from '../kernel/db/embedded/server.ts'
 import { migrate } from '../kernel/db/migrate.ts'
 import { createLogger } from '../kernel/log.ts'
@@ -30,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await client.query(`drop database if exists ${template}`)
   await client.query(`create database ${template}`)
   await migrate({ ownerUrl: withDatabase(ownerUrl, template), log })
+  await preparePostgresJobs(withDatabase(ownerUrl, template), 'clientforge_worker')
   await client.end()
   project.provide('ownerUrl', ownerUrl)
   project.provide('template', template)

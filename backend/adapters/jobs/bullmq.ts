@@ -26,7 +26,10 @@ import {
 /** A store of BullMQ, open: how its queues and workers connect, and how it is closed. */
 export interface Store<Connection> {
   readonly name: JobEngine['store']
+  /** For what is asked and added: fails soon when the store does not answer. */
   readonly connection: Connection
+  /** For workers, who wait as long as it takes. */
+  readonly workerConnection: Connection
   readonly backend: BackendFactory<IQueueBackend, Connection>
   answers(): Promise<boolean>
   close(): Promise<void>
@@ -64,7 +67,7 @@ export function createBullEngine<Connection>(store: Store<Connection>, log: Logg
       const worker = new Worker(
         queue,
         (job: Job, token?: string) => taken(job, token, perform),
-        { connection: store.connection, ...workerOptions(options) },
+        { connection: store.workerConnection, ...workerOptions(options) },
         store.backend,
       ) as unknown as Worker
       worker.on('error', (error) => log.warn({ err: error, queue }, 'a worker of jobs had trouble with its queue'))

@@ -17,6 +17,7 @@ const log = createLogger(process.env.TEST_LOG_LEVEL ?? 'silent')
 describe('jobs', () => {
   const database = `jobs_${process.pid}`
   const ownerUrl = withDatabase(inject('ownerUrl'), database)
+  const workerUrl = roleUrl(ownerUrl, 'clientforge_worker')
   beforeAll(async () => {
     await asOwner(inject('ownerUrl'), (server) =>
       server.query(`create database ${database} template ${inject('template')}`),
@@ -26,7 +27,7 @@ describe('jobs', () => {
   afterAll(() =>
     asOwner(inject('ownerUrl'), (server) => server.query(`drop database if exists ${database} with (force)`)),
   )
-  jobsContract('on PostgreSQL', async () => openPostgresJobs(roleUrl(ownerUrl, 'clientforge_worker'), log))
+  jobsContract('on PostgreSQL', async () => openPostgresJobs(workerUrl, log))
 })
 
 // Debian: apt-get install redis-server. `.ci/run` does so, and counts a skipped test as a failure.

@@ -27,6 +27,7 @@ export function openPostgresJobs(workerUrl: string, log: Logger): JobEngine {
     {
       name: 'postgres',
       connection: pool,
+      workerConnection: pool,
       backend: createPostgresBackend,
       answers: async () => {
         try {

@@ -30,6 +30,8 @@ export interface ConnectedDatabase {
   /** Which adapter was chosen: `embedded` or `postgres`. */
   readonly adapter: string
   readonly ownerUrl: string
+  /** The worker role's connection string past a pooler: for what listens. */
+  readonly listenUrl: string
   answers(): Promise<boolean>
   health(): Promise<Health>
   /**
@@ -60,8 +62,9 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Connect
     const workerUrl = options.workerUrl ?? roleUrl(baseUrl, `${rolePrefix}worker`)
     db = createPostgres({ appUrl, workerUrl, log, appConnections: options.pool })
     for (const pool of [db.app, db.workers]) await refuse(pool)
-    const direct = await openDirect(options.workerUrl ?? roleUrl(ownerUrl, `${rolePrefix}worker`), log)
-    return connected(db, direct, embedded, ownerUrl)
+    const listenUrl = options.workerUrl ?? roleUrl(ownerUrl, `${rolePrefix}worker`)
+    const direct = await openDirect(listenUrl, log)
+    return connected({ db, direct, embedded, ownerUrl, listenUrl })
   } catch (error) {
     await db?.close()
     await embedded?.stop()
@@ -69,7 +72,15 @@ export async function connectDatabase(options: DatabaseOptions): Promise<Connect
   }
 }
 
-function connected(db: Postgres, direct: Direct, embedded: Embedded | undefined, ownerUrl: string): ConnectedDatabase {
+interface Connections {
+  readonly db: Postgres
+  readonly direct: Direct
+  readonly embedded: Embedded | undefined
+  readonly ownerUrl: string
+  readonly listenUrl: string
+}
+
+function connected({ db, direct, embedded, ownerUrl, listenUrl }: Connections): ConnectedDatabase {
   const answers = async (): Promise<boolean> => {
     try {
       await db.anonymous(sql`select 1`)
@@ -83,6 +94,7 @@ function connected(db: Postgres, direct: Direct, embedded: Embedded | undefined,
     db,
     direct,
     ownerUrl,
+    listenUrl,
     adapter: embedded ? 'embedded' : 'postgres',
     answers,
     health: async () => ({

@@ -18,7 +18,7 @@ export const queueNames = [
 
 export type QueueName = (typeof queueNames)[number]
 
-/** `high` goes before everything, `low` when its tenant has nothing else; `normal` is everybody's turn. */
+/** `normal` is everybody's turn, `high` goes before all turns, and `low` lets a thousand turns go first. */
 export type Priority = 'high' | 'normal' | 'low'
 
 /**
@@ -57,7 +57,7 @@ export interface Asked<Data> {
 
 /** What a job is given when it runs. */
 export interface Work<Data> {
-  /** The event's id; the second piece of the same event has `-1` behind it, and so on. */
+  /** The event's id and the job's name: the same however often the event is delivered. */
   readonly id: string
   readonly tenantId: string
   /** Who caused it. */

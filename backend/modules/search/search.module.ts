@@ -25,7 +25,14 @@ export function searchModule(deps: { db: Database; log: Logger; entities: Readon
       name: 'search',
       routes: [...searchRoutes(db, entities), ...adminRoutes(db, entities)],
       subscriptions: [searchSubscription(entities)],
-      maintain: () => dropTombstones(db.worker),
+      schedules: [
+        {
+          name: 'search.forget-deleted',
+          queue: 'cleanup',
+          cron: '55 * * * *',
+          run: ({ dryRun }) => dropTombstones(db.worker, dryRun),
+        },
+      ],
     },
     find: async (ctx, type, q) => {
       const question = readQuestion(q)

@@ -107,11 +107,20 @@ export async function countParked(tx: WorkerTx, tenantId: string): Promise<numbe
   return row?.parked ?? 0
 }
 
-/** Forgets documents of records that were deleted long ago: no event of theirs is still to come. */
-export async function dropTombstones(tx: WorkerTx): Promise<void> {
-  await tx.query(sql`
-    delete from search_documents d using (
-      select tenant_id, type, record_id from search_documents
-      where deleted and updated_at < now() - interval '90 days' limit 10000) old
-    where d.tenant_id = old.tenant_id and d.type = old.type and d.record_id = old.record_id and d.deleted`)
+/** Forgets documents of records that were deleted long ago, as no event of theirs is still to come; at most 10,000 at once. */
+export async function dropTombstones(tx: WorkerTx, dryRun = false): Promise<{ documents: number }> {
+  const [row] = await tx.query(
+    dryRun
+      ? sql`select count(*)::integer as documents from search_documents
+            where deleted and updated_at < now() - interval '90 days'`
+      : sql`
+        with gone as (
+          delete from search_documents d using (
+            select tenant_id, type, record_id from search_documents
+            where deleted and updated_at < now() - interval '90 days' limit 10000) old
+          where d.tenant_id = old.tenant_id and d.type = old.type and d.record_id = old.record_id and d.deleted
+          returning 1)
+        select count(*)::integer as documents from gone`,
+  )
+  return { documents: row?.documents ?? 0 }
 }

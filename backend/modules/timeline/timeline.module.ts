@@ -23,6 +23,16 @@ export function timelineModule(deps: {
     routes: timelineRoutes(deps),
     subscriptions: [timelineSubscription(deps)],
     start: makePartitions,
-    maintain: makePartitions,
+    schedules: [
+      {
+        name: 'timeline.make-months',
+        queue: 'cleanup',
+        cron: '25 * * * *',
+        run: async ({ dryRun }) => {
+          if (!dryRun) await makePartitions()
+          return {}
+        },
+      },
+    ],
   }
 }

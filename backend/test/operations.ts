@@ -39,6 +39,11 @@ export const operations: Readonly<Record<string, Example>> = {
       body: { stageId: stages.find((stage: { id: string }) => stage.id !== stageId).id, position: 1 },
     }
   },
+  listLineItems: built('deal'),
+  addLineItem: built('deal', () => ({ name: 'Engine', unitPrice: 1000 })),
+  getLineItem: line(),
+  changeLineItem: line({ quantity: 2 }),
+  removeLineItem: line(),
   winDeal: built('deal'),
   loseDeal: built('deal', () => ({ reason: 'Too dear' })),
   reopenDeal: async ({ alice }) => {
@@ -242,6 +247,14 @@ function commented(body?: unknown): Example {
     const deal = await alice.build('deal')
     const { id } = (await alice.post(`/deals/${deal.id}/comments`, { body: 'Well' })).body
     return { ...at(id), ...(body ? { body } : {}) }
+  }
+}
+
+function line(body?: unknown): Example {
+  return async ({ alice }) => {
+    const { id } = await alice.build('deal')
+    const made = await alice.post(`/deals/${id}/line-items`, { name: 'Engine', unitPrice: 1000 })
+    return { params: { id, lineId: made.body.id }, ...(body ? { body } : {}) }
   }
 }
 

@@ -22,7 +22,25 @@ export const deal = defineEntity({
   path: 'deals',
   fields: {
     name: text({ required: true, sort: true, searched: 'A' }),
-    value: money({ sort: true, sortColumn: 'value_units' }),
+    value: money({
+      column: 'value_set',
+      expression: 'trim_scale(r.value)',
+      sort: true,
+      sortColumn: 'value_units',
+      describe: 'What its lines come to unless set, null gives it back to the lines',
+    }),
+    valueSource: choice(['lines', 'manual'], {
+      readOnly: true,
+      neverNull: true,
+      filter: [],
+      expression: "case when r.value_set is null then 'lines' else 'manual' end",
+      describe: 'Whether the value follows the lines or was set',
+    }),
+    linesTotal: money({
+      readOnly: true,
+      filter: [],
+      describe: 'What its lines come to, without tax; null without any',
+    }),
     currency: currency(),
     pipelineId: ref('pipeline', { include: 'pipeline', neverNull: true, filter: ['eq', 'ne', 'in', 'nin'] }),
     stageId: ref('stage', { neverNull: true, filter: ['eq', 'ne', 'in', 'nin'] }),

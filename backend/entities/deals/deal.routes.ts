@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { noBody, verbRoute } from '../../kernel/entity/verb-route.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
@@ -8,10 +9,13 @@ import { lose, move, reopen, win } from './deal.actions.ts'
 import { deal } from './deal.entity.ts'
 import { readBoard, readStays } from './deal.queries.ts'
 import { forecastRoute } from './forecast.routes.ts'
+import type { House } from './line-item.actions.ts'
+import { lineItemRoutes } from './line-item.routes.ts'
 
 /** What is special about deals: the verbs, their way through the stages, the board and the forecast. */
-export function dealRoutes(db: Database, deals: Repository): Route[] {
+export function dealRoutes(db: Database, deals: Repository, _registry: Registry, house: House): Route[] {
   return [
+    ...lineItemRoutes(db, house),
     verbRoute(
       db,
       deal,

@@ -227,6 +227,7 @@ describe('the front door', () => {
     const ids = {
       id: randomUUID(),
       entityId: randomUUID(),
+      lineId: randomUUID(),
       entityType: 'deal',
       type: 'deal',
       externalId: 'key',

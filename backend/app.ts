@@ -31,6 +31,7 @@ import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
+import { scoringModule } from './modules/scoring/scoring.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
 import { activityOf } from './modules/timeline/activity.ts'
 import { timelineModule } from './modules/timeline/timeline.module.ts'
@@ -108,6 +109,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     search.module,
     notifications.module,
     rottingModule({ db }),
+    scoringModule({ db, repository: entities.repository }),
     duplicates,
   ]
   const jobs = jobsModule({

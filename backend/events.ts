@@ -102,6 +102,8 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'deal.line_added': { sentence: '{actor} added a line to the deal {name}', action: 'updated' },
   'deal.line_changed': { sentence: '{actor} changed a line of the deal {name}', action: 'updated' },
   'deal.line_removed': { sentence: '{actor} took a line out of the deal {name}', action: 'updated' },
+  // What a score follows from is told; the score explains itself.
+  'contact.scored': { sentence: '', action: null },
   'task.completed': { sentence: '{actor} completed the task {name}', action: 'completed' },
   'task.reopened': { sentence: '{actor} reopened the task {name}', action: 'reopened' },
   'comment.created': { sentence: '{actor} commented on the {noun} {name}', action: 'commented', ofRecord: true },

@@ -25,6 +25,9 @@ import { note } from './notes/note.entity.ts'
 import { pipeline } from './pipelines/pipeline.entity.ts'
 import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
 import { product } from './products/product.entity.ts'
+import { scoredByRules } from './scoring-rules/scored.ts'
+import { fittingRules } from './scoring-rules/scoring-rule.actions.ts'
+import { scoringRule } from './scoring-rules/scoring-rule.entity.ts'
 import { tag } from './tags/tag.entity.ts'
 import { tagRoutes } from './tags/tag.routes.ts'
 import { target } from './targets/target.entity.ts'
@@ -55,7 +58,11 @@ const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
 
 /** One line a noun. */
 const nouns: readonly Noun[] = [
-  { entity: contact, offers: everything, entailing: knowingLastContact },
+  {
+    entity: contact,
+    offers: everything,
+    entailing: (db, contacts) => scoredByRules(knowingLastContact(db, contacts), 'contact'),
+  },
   { entity: company, offers: everything, routes: hierarchyRoutes },
   { entity: lead, offers: everything, routes: leadRoutes },
   { entity: deal, offers: everything, routes: dealRoutes },
@@ -71,6 +78,7 @@ const nouns: readonly Noun[] = [
   { entity: team, offers: setUp },
   { entity: exchangeRate, offers: setUp },
   { entity: target, offers: setUp },
+  { entity: scoringRule, offers: setUp, entailing: fittingRules },
   { entity: user, offers: ['list', 'get'], routes: userRoutes },
 ]
 

@@ -123,6 +123,7 @@ export const paths: Readonly<Record<string, string>> = {
   view: '/views',
   exchangeRate: '/exchange-rates',
   target: '/targets',
+  scoringRule: '/scoring-rules',
 }
 
 const examples: Readonly<Record<string, Record<string, unknown>>> = {
@@ -148,4 +149,12 @@ const examples: Readonly<Record<string, Record<string, unknown>>> = {
   view: { name: 'Open deals', resource: 'deal', filters: { status: 'open' } },
   exchangeRate: { currency: 'EUR', rate: 1.1, validFrom: '2026-11-01' },
   target: { period: '2026-11', amount: 1000 },
+  scoringRule: {
+    resource: 'contact',
+    name: 'Decides',
+    field: 'jobTitle',
+    operator: 'contains',
+    value: 'chief',
+    points: 20,
+  },
 }

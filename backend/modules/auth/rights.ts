@@ -14,6 +14,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   pipeline: 'setUp',
   custom_field: 'setUp',
   exchange_rate: 'setUp',
+  scoring_rule: 'setUp',
   target: 'plans',
   lookup: 'setUp',
   tag: 'labels',

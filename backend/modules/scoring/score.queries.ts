@@ -1,0 +1,76 @@
+import sql, { join, raw, type Sql } from 'sql-template-tag'
+import type { Scored } from '../../entities/scoring-rules/scoring-rule.entity.ts'
+import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
+import { documentSql } from '../../kernel/entity/document.ts'
+import type { Rule } from './score.ts'
+
+/** A record with the counts that rules ask for, under their names. */
+export type Counted = Readonly<Record<string, unknown>> & { readonly id: string }
+
+/** The rules that apply to a resource, the oldest first. */
+export const readRules = (tx: Tx, resource: Scored): Promise<Rule[]> =>
+  tx.query<Rule & Record<string, unknown>>(sql`
+    select id, name, field, operator, value, points from scoring_rules
+    where tenant_id = ${tx.ctx.tenantId} and resource = ${resource} and active and deleted_at is null and archived_at is null
+    order by created_at, id`)
+
+/** Whose of these tenants has rules. */
+export async function readRuled(db: WorkerTx, tenantIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db.query<{ tenantId: string }>(sql`
+    select distinct tenant_id as "tenantId" from scoring_rules
+    where tenant_id = any(${tenantIds}::uuid[]) and active and deleted_at is null and archived_at is null`)
+  return new Set(rows.map(({ tenantId }) => tenantId))
+}
+
+/** The tenants and resources that have rules which time alone makes match, or no longer. */
+export const readTimed = (db: WorkerTx): Promise<{ tenantId: string; resource: Scored }[]> =>
+  db.query<{ tenantId: string; resource: Scored }>(sql`
+    select distinct tenant_id as "tenantId", resource from scoring_rules
+    where active and deleted_at is null and archived_at is null
+      and (operator in ('withinDays', 'olderThanDays') or field like 'interactions.last%') order by 1, 2`)
+
+/** Holds the records until the transaction ends, so that who works out a score sees what the one before him has written. */
+export async function lockRecords(tx: Tx, entity: Entity, ids: readonly string[]): Promise<void> {
+  await tx.query(sql`
+    select 1 from ${raw(entity.table)} where tenant_id = ${tx.ctx.tenantId} and id = any(${ids}::uuid[]) and deleted_at is null
+    order by id for update`)
+}
+
+/** Records with what the rules ask for. */
+export function readRecords(tx: Tx, entity: Entity, rules: readonly Rule[], which: Which): Promise<Counted[]> {
+  const asked = [...new Set(rules.map(({ field }) => field))].flatMap((name) => {
+    const count = counted[name]
+    return count ? [sql`${name}::text, ${count}`] : []
+  })
+  const facts = asked.length > 0 ? sql`|| jsonb_build_object(${join(asked, ', ')})` : sql``
+  const among =
+    'ids' in which
+      ? sql`r.id = any(${which.ids}::uuid[])`
+      : sql`r.id > ${which.after}::uuid order by r.id limit ${which.limit}::integer`
+  return tx
+    .query<{ record: Counted }>(sql`
+      select ${raw(documentSql(entity, 'jsonb'))} ${facts} as record from ${raw(entity.table)} r
+      where r.tenant_id = ${tx.ctx.tenantId} and r.deleted_at is null and ${among}`)
+    .then((rows) => rows.map(({ record }) => record))
+}
+
+/** Some records, or those that come after one. */
+export type Which = { readonly ids: readonly string[] } | { readonly after: string; readonly limit: number }
+
+const interactions = (days: number | null): Sql => sql`(
+  select count(*) from interaction_contacts k where k.tenant_id = r.tenant_id and k.contact_id = r.id and k.occurred_at <= now()
+    ${days === null ? sql`` : sql`and k.occurred_at > now() - make_interval(days => ${days}::integer)`})`
+
+const deals = (status: 'open' | 'won'): Sql => sql`(
+  select count(*) from record_links l join deals d on d.tenant_id = l.tenant_id and d.id = l.record_id
+  where l.tenant_id = r.tenant_id and l.record_type = 'deal' and l.member = 'contactIds' and l.target_id = r.id
+    and d.status = ${status} and d.deleted_at is null)`
+
+const counted: Readonly<Record<string, Sql>> = {
+  'interactions.count': interactions(null),
+  'interactions.last30Days': interactions(30),
+  'interactions.last90Days': interactions(90),
+  'deals.open': deals('open'),
+  'deals.won': deals('won'),
+}

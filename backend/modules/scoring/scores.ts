@@ -1,0 +1,94 @@
+import { type Scored, scores } from '../../entities/scoring-rules/scoring-rule.entity.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
+import { newId } from '../../kernel/ids.ts'
+import { type Counted, lockRecords, readRecords, readRules } from './score.queries.ts'
+import { type Explanation, explain, type Rule } from './score.ts'
+
+export interface ScoringDeps {
+  readonly db: Database
+  repository(type: string): Repository
+}
+
+/** Why a record has its score. Without rules it is what somebody set. */
+export async function explainScore(tx: Tx, records: Repository, type: Scored, id: string): Promise<Explanation> {
+  // Whether the caller may read it.
+  await records.get(tx, id, ['id'])
+  const rules = await readRules(tx, type)
+  const [record] = await readRecords(tx, records.entity, rules, { ids: [id] })
+  if (rules.length > 0 && record) return explain(rules, record, new Date())
+  const score = record ? storedScore(record, type) : 0
+  const set = { id: null, name: 'Set by hand', points: score, why: 'there are no scoring rules' }
+  return { score, rules: score === 0 ? [] : [set] }
+}
+
+/**
+ * Works out the scores of records and writes those that differ: a version and an event of each, by the system. The records
+ * are locked first and read then, so that of two who do this at once the second sees what the first has seen changed.
+ */
+export async function writeScores(deps: ScoringDeps, ctx: Ctx, type: Scored, ids: readonly string[]): Promise<number> {
+  const records = deps.repository(type)
+  let written = 0
+  for (let start = 0; start < ids.length; start += commitEvery) {
+    const some = ids.slice(start, start + commitEvery)
+    await deps.db.transaction(ctx, async (tx) => {
+      await lockRecords(tx, records.entity, some)
+      const rules = await readRules(tx, type)
+      if (rules.length === 0) return
+      for (const record of await readRecords(tx, records.entity, rules, { ids: some })) {
+        const score = scoreOf(rules, record)
+        if (score === storedScore(record, type)) continue
+        await records.derive(tx, record.id, { [scores[type]]: score }, { verb: 'scored', scope: 'all' })
+        written++
+      }
+    })
+  }
+  return written
+}
+
+const commitEvery = 100
+
+/** Works out the scores of all records of a tenant. Without a lock at first: only what differs is looked at again. */
+export async function writeAllScores(
+  deps: ScoringDeps,
+  ctx: Ctx,
+  type: Scored,
+  { signal, dryRun = false }: { signal: AbortSignal; dryRun?: boolean },
+): Promise<number> {
+  const { entity } = deps.repository(type)
+  const tx = deps.db.tenant(ctx)
+  const rules = await readRules(tx, type)
+  let differing = 0
+  for (let after = firstId; rules.length > 0; ) {
+    signal.throwIfAborted()
+    const page = await readRecords(tx, entity, rules, { after, limit: pageSize })
+    const ids = page.filter((record) => scoreOf(rules, record) !== storedScore(record, type)).map(({ id }) => id)
+    differing += dryRun ? ids.length : await writeScores(deps, ctx, type, ids)
+    const last = page.at(-1)
+    if (!last || page.length < pageSize) break
+    after = last.id
+  }
+  return differing
+}
+
+const pageSize = 500
+const firstId = '00000000-0000-0000-0000-000000000000'
+
+const scoreOf = (rules: readonly Rule[], record: Counted): number => explain(rules, record, new Date()).score
+
+/** A record that no rule has given points yet has none: a first score of 0 is no change. */
+const storedScore = (record: Counted, type: Scored): number => Number(record[scores[type]] ?? 0)
+
+/** The system at work for a tenant, on behalf of what caused it. It goes in the lane that delays nobody. */
+export const systemCtx = (tenantId: string, requestId: string): Ctx => ({
+  tenantId,
+  actor: { id: null, type: 'system', name: 'Scoring' },
+  rights: { userId: '', role: 'system', scope: () => 'all' },
+  sessionId: null,
+  requestId,
+  operationId: newId(),
+  ip: null,
+  userAgent: null,
+  lane: 'bulk',
+})

@@ -228,6 +228,7 @@ describe('the front door', () => {
       id: randomUUID(),
       entityId: randomUUID(),
       lineId: randomUUID(),
+      stepId: 'call',
       entityType: 'deal',
       type: 'deal',
       externalId: 'key',

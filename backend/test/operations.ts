@@ -56,6 +56,10 @@ export const operations: Readonly<Record<string, Example>> = {
   dealForecast: nothing,
   companyHierarchy: built('company'),
   completeTask: built('task'),
+  changeTaskStep: async ({ alice }) => {
+    const { id } = await alice.build('task', { checklist: [{ id: 'call', text: 'Call' }] })
+    return { params: { id, stepId: 'call' }, body: { done: true } }
+  },
   reopenTask: async ({ alice }) => at((await alice.build('task', { status: 'completed' })).id),
   assignTask: built('task', ({ bob }) => ({ userIds: [bob.userId] })),
 

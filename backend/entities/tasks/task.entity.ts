@@ -13,14 +13,27 @@ import {
   textSchema,
   time,
 } from '../../kernel/entity/fields.ts'
+import { newId } from '../../kernel/ids.ts'
 
 const line = (max: number) => textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty' })
 
+/** The text of a step on a checklist. */
+export const stepText = line(500)
+
 const checklistItem = z.strictObject({
   id: line(64).optional(),
-  text: line(500),
+  text: stepText,
   done: z.boolean().default(false),
 })
+
+/** A step that comes without an id gets one, by which it is known from then on. */
+const checklist = z
+  .array(checklistItem)
+  .max(200)
+  .refine((items) => new Set(items.flatMap(({ id }) => id ?? [])).size === items.filter(({ id }) => id).length, {
+    message: 'must not name a step twice',
+  })
+  .overwrite((items) => items.map((item) => ({ ...item, id: item.id ?? newId() })))
 
 /** Something to do, for one or several people, about any record. */
 export const task = defineEntity({
@@ -36,7 +49,7 @@ export const task = defineEntity({
     remindAt: time({ filter: ['isNull'] }),
     assigneeIds: refs('user', { include: 'assignees' }),
     parentId: ref('task', { include: 'parent' }),
-    checklist: json(z.array(checklistItem).max(200), { default: [] }),
+    checklist: json(checklist, { default: [], describe: 'Its steps in their order; each keeps its id' }),
     related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction']),
     completedAt: time({ readOnly: true, sort: true }),
     tags: tags(),

@@ -6,6 +6,7 @@ import { createCustomFields } from './entities/custom-fields/custom-field.querie
 import { createEntities } from './entities/index.ts'
 import { createCatalogue } from './events.ts'
 import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
+import { redirecting } from './kernel/entity/redirect.ts'
 import { createBus } from './kernel/events/bus.ts'
 import type { Subscription } from './kernel/events/subscription.ts'
 import { createSubscriptions, listParked } from './kernel/events/subscriptions.ts'
@@ -29,6 +30,7 @@ import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
+import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
@@ -111,6 +113,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     rottingModule({ db }),
     scoringModule({ db, repository: entities.repository }),
     duplicates,
+    mergingModule({ db, entities: nouns, repository: entities.repository }),
   ]
   const jobs = jobsModule({
     engine,
@@ -151,11 +154,11 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
       ),
     ],
   })
-  const routes: Route[] = [
+  const routes: Route[] = redirecting(db, entities.registry, [
     ...entities.routes(search.find),
     ...[auth, ...consumers, jobs, health].flatMap((module) => module.routes ?? []),
     ...store.routes,
-  ]
+  ])
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({
     routes,

@@ -87,6 +87,9 @@ const ofEveryRecord: Readonly<Record<string, EventKind>> = {
   archived: { sentence: '{actor} archived the {noun} {name}', action: 'archived' },
   // The contract has no word of its own for it; `metadata.verb` keeps the difference.
   unarchived: { sentence: '{actor} took the {noun} {name} out of the archive', action: 'restored' },
+  merged: { sentence: '{actor} merged others into the {noun} {name}', action: 'updated' },
+  merged_into: { sentence: '{actor} merged the {noun} {name} into another', action: 'deleted' },
+  unmerged: { sentence: '{actor} gave back what had been merged into the {noun} {name}', action: 'updated' },
   assigned: { sentence: '{actor} assigned the {noun} {name}', action: 'assigned' },
   unassigned: { sentence: '{actor} took the {noun} {name} away from who had it', action: 'unassigned' },
 }

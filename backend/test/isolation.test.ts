@@ -130,6 +130,7 @@ describe('the application’s role', () => {
     }
     const twins = [(await house.alice.build('contact')).id, (await house.alice.build('contact')).id]
     await house.alice.post('/contacts/duplicates/dismiss', { ids: twins })
+    await house.alice.post(`/contacts/${twins[0]}/merge`, { fromIds: [twins[1]] })
     await house.alice.post('/notes', { body: 'Once' }, { 'Idempotency-Key': 'once' })
   })
 

@@ -192,6 +192,15 @@ function duplicates(name: string, type: string, values: Record<string, unknown>)
     [`listDuplicatesOf${name}`]: built(type),
     [`check${name}Duplicates`]: async () => ({ body: values }),
     [`dismiss${name}Duplicates`]: async (cast) => ({ body: { ids: await two(cast) } }),
+    [`merge${name}`]: async (cast) => {
+      const [id = '', fromId] = await two(cast)
+      return { ...at(id), body: { fromIds: [fromId] } }
+    },
+    [`unmerge${name}`]: async (cast) => {
+      const [id = '', fromId] = await two(cast)
+      await cast.alice.post(`${paths[type]}/${id}/merge`, { fromIds: [fromId] })
+      return at(id)
+    },
   }
 }
 

@@ -68,14 +68,17 @@ export function movingLastContact(
 
 /** Contacts that, when they come back, know of what was said to them meanwhile. */
 export function knowingLastContact(db: Database, contacts: Repository): Repository {
+  const knowing = (tx: Tx, id: string, write: (tx: Tx) => Promise<Changed>): Promise<Changed> =>
+    db.transaction(tx.ctx, async (inner) => {
+      const written = await write(inner)
+      const [moved] = await moveLastContact(inner, contacts, [id])
+      return moved ?? written
+    })
   return {
     ...contacts,
-    restore: (tx, id, expected) =>
-      db.transaction(tx.ctx, async (inner) => {
-        const restored = await contacts.restore(inner, id, expected)
-        const [moved] = await moveLastContact(inner, contacts, [id])
-        return moved ?? restored
-      }),
+    restore: (tx, id, expected) => knowing(tx, id, (inner) => contacts.restore(inner, id, expected)),
+    // Merged, a contact has taken part in what the others took part in.
+    rewrite: (tx, id, ...rest) => knowing(tx, id, (inner) => contacts.rewrite(inner, id, ...rest)),
   }
 }
 

@@ -5,6 +5,7 @@ import { Problem } from '../errors.ts'
 import { parsePart } from '../http/body.ts'
 import { asProblem, problemMembers } from '../http/problem.ts'
 import { type Route, route } from '../http/route.ts'
+import { survivorOf } from './aliases.ts'
 import { named } from './define.ts'
 import { idSchema } from './fields.ts'
 import type { Repository, Stored, Values } from './repository.ts'
@@ -164,13 +165,25 @@ async function together(
 
 async function alone(db: Database, tx: Tx, repository: Repository, operation: unknown): Promise<Outcome> {
   try {
-    return await db.transaction(tx.ctx, (nested) => perform(nested, repository, operation))
+    return await db.transaction(tx.ctx, async (nested) => {
+      try {
+        return await perform(nested, repository, operation)
+      } catch (error) {
+        // What was merged is changed where it is now, as a client would that follows the 307 of a single call.
+        const id = asProblem(error)?.status === 404 && idSchema.safeParse(idOf(operation)).data
+        const survivor = id ? await survivorOf(nested, repository.entity, id) : null
+        if (!survivor) throw error
+        return perform(nested, repository, { ...Object(operation), id: survivor })
+      }
+    })
   } catch (error) {
     const problem = asProblem(error)
     if (!problem || problem.status >= 500) throw error
     return { status: problem.status, error: problem }
   }
 }
+
+const idOf = (operation: unknown): unknown => Object(operation).id
 
 const withIndex = ({ status, code, message, errors }: Problem, index: number): Problem =>
   new Problem(status, code, message, { extra: { index }, ...(errors ? { errors } : {}) })

@@ -32,7 +32,7 @@ export interface Wanted {
 export type ChangeRecord = (
   tx: Tx,
   id: string,
-  shape: Pick<ChangeShape, 'among' | 'scope' | 'sides' | 'fixed' | 'verb'>,
+  shape: Pick<ChangeShape, 'among' | 'scope' | 'sides' | 'fixed' | 'verb' | 'known'>,
   wanted: Wanted,
 ) => Promise<Changed>
 

@@ -1,4 +1,5 @@
 import type { Binder } from '../db/plan.ts'
+import { resolvedSql } from './aliases.ts'
 import { columnOf, type Entity } from './define.ts'
 import type { Field } from './fields.ts'
 import type { Registry, Target } from './registry.ts'
@@ -32,7 +33,7 @@ const isReference = (field: Field): boolean => field.ref !== undefined || field.
 
 function checkSql(name: string, field: Field, registry: Registry, bind: Binder, withOld: boolean): string {
   const old = `o.${columnOf(name, field)}`
-  const parameter = bind(name, field.type)
+  const parameter = resolvedSql(field, bind(name, field.type), registry, bind)
   if (field.refs) {
     const types = field.refs.map((type) => `when '${type}' then ${existsSql(registry.target(type), 'want.id', bind)}`)
     const kept = withOld ? `${old} @> jsonb_build_array(jsonb_build_object('type', want.type, 'id', want.id)) or ` : ''

@@ -5,10 +5,13 @@ import type { Change } from '../events/event.ts'
 import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
 import type { Action, Scope } from '../rights.ts'
+import { isMergedSql } from './aliases.ts'
 import { createChange } from './change.ts'
 import { type CustomFields, type CustomWrite, checkCustom, rowsOf } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
+import { createExchange, type Exchange } from './exchange.ts'
+import type { Field } from './fields.ts'
 import { createInsert, type Made, type NewRecord } from './insert.ts'
 import type { Registry } from './registry.ts'
 import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
@@ -33,11 +36,18 @@ export interface Repository {
   replace(tx: Tx, id: string, values: Values, options?: { expected?: Expected }): Promise<Changed>
   /** Sets what we work out ourselves, read-only members too, and tells what changed of the record's parts. */
   derive(tx: Tx, id: string, derived: Values, options?: Derivation): Promise<Changed>
+  /** Sets members to what records of the noun have held: nothing is asked of the values, and their side rows are made anew. */
+  rewrite(tx: Tx, id: string, values: Values, options?: Derivation): Promise<Changed>
+  /** Takes a record out of the lists by a verb of its own. */
+  retire(tx: Tx, id: string, verb: string, data: Values): Promise<Changed>
+  /** Changes one member of many records in a statement, each from what it was; gives those that were so. */
+  exchange: Exchange
   remove(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   restore(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   archive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   unarchive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
-  findByExternalId(tx: Tx, externalId: string): Promise<string | null>
+  /** The record that has a key of its own; else the one into which the record that had it was merged. */
+  findByExternalId(tx: Tx, externalId: string): Promise<{ id: string; merged: boolean } | null>
 }
 
 export interface Derivation {
@@ -62,6 +72,14 @@ export function createRepository(entity: Entity, registry: Registry, customField
   const custom = async (tx: Tx, sent: Values | undefined, whole: boolean): Promise<CustomWrite | null> => {
     if (!entity.all.customFields || (!whole && sent === undefined)) return null
     return checkCustom(await customFields.of(tx.ctx, entity.type, Object.keys(sent ?? {})), sent, whole)
+  }
+
+  /** Custom values that a record has held: their side rows are made anew, and nothing is asked of them. */
+  const heldCustom = async (tx: Tx, held: unknown): Promise<CustomWrite> => {
+    const values: Values = Object.assign(Object.create(null), held)
+    const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.type) : []
+    const rows = known.flatMap((field) => rowsOf(field, values[field.key]))
+    return { values, rows, touched: known.map((field) => field.id), userIds: [] }
   }
 
   const write = async (
@@ -137,6 +155,25 @@ export function createRepository(entity: Entity, registry: Registry, customField
         { among: 'live', sides: 'follow', scope, ...(verb === undefined ? {} : { verb }) },
         { ...rest, derived },
       ),
+    rewrite: async (tx, id, values, { verb, scope = scopeOf(tx, 'update'), ...rest } = {}) =>
+      change(
+        tx,
+        id,
+        { among: 'live', sides: 'follow', scope, known: true, ...(verb === undefined ? {} : { verb }) },
+        {
+          ...rest,
+          values,
+          custom: values.customFields === undefined ? null : await heldCustom(tx, values.customFields),
+        },
+      ),
+    retire: (tx, id, verb, data) =>
+      change(
+        tx,
+        id,
+        { among: 'live', verb, fixed: { deleted_at: 'now()' }, sides: 'clear', scope: scopeOf(tx, 'delete') },
+        { data },
+      ),
+    exchange: createExchange(entity),
     remove: (tx, id, expected = null) =>
       change(
         tx,
@@ -154,24 +191,26 @@ export function createRepository(entity: Entity, registry: Registry, customField
       const made = plan(
         (bind) => `
         select ${documentSql(entity, 'jsonb')} as doc, r.deleted_at is null as live from ${entity.table} r
-        where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')}`,
+        where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')} and not ${isMergedSql(entity, 'r', bind)}`,
       )
       const [row] = await tx.query(fill(made, { tenant: tx.ctx.tenantId, id }))
       if (!row) throw notFound()
       const scope = scopeOf(tx, 'delete')
       // Nothing to do, but only for who might have done it.
       if (row.live) return change(tx, id, { among: 'live', verb: 'restored', sides: 'follow', scope }, { expected })
-      // Its side rows are made anew from what the record holds; what became required since is not asked of it.
-      const held: Values = Object.assign(Object.create(null), row.doc.customFields)
-      const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.type) : []
-      const rows = known.flatMap((field) => rowsOf(field, held[field.key]))
-      const checked = { values: held, rows, touched: known.map((field) => field.id), userIds: [] }
-      const sides = Object.entries(entity.all).filter(([, field]) => field.side)
+      // Its side rows are made anew from what the record holds; what became required since is not asked of it. What it
+      // refers to may have been merged since.
+      const merges = ({ ref, readOnly }: Field) => ref && !readOnly && registry.entities.get(ref)?.sameness
+      const members = Object.entries(entity.all).filter(([, field]) => field.side ?? merges(field))
       return change(
         tx,
         id,
-        { among: 'deleted', verb: 'restored', fixed: { deleted_at: 'null' }, sides: 'follow', scope },
-        { values: Object.fromEntries(sides.map(([name]) => [name, row.doc[name]])), custom: checked, expected },
+        { among: 'deleted', verb: 'restored', fixed: { deleted_at: 'null' }, sides: 'follow', scope, known: true },
+        {
+          values: Object.fromEntries(members.map(([name]) => [name, row.doc[name]])),
+          custom: await heldCustom(tx, row.doc.customFields),
+          expected,
+        },
       )
     },
     archive: (tx, id, expected = null) =>
@@ -181,11 +220,15 @@ export function createRepository(entity: Entity, registry: Registry, customField
       const made = plans(
         'by external id',
         (bind) => `
-        select r.id from ${entity.table} r where r.tenant_id = ${bind('tenant', 'uuid')}
-          and r.external_id = ${bind('externalId', 'text')} and r.deleted_at is null`,
+        select r.id, false as merged from ${entity.table} r where r.tenant_id = ${bind('tenant', 'uuid')}
+          and r.external_id = ${bind('externalId', 'text')} and r.deleted_at is null
+        union all
+        (select a.target_id, true from record_aliases a where a.tenant_id = ${bind('tenant', 'uuid')}
+          and a.record_type = '${entity.type}' and a.external_id = ${bind('externalId', 'text')} order by a.id desc limit 1)
+        order by merged limit 1`,
       )
       const [row] = await tx.query(fill(made, { tenant: tx.ctx.tenantId, externalId }))
-      return row?.id ?? null
+      return row ? { id: row.id, merged: row.merged } : null
     },
   }
   return repository

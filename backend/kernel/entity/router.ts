@@ -237,8 +237,12 @@ async function upsert(
   }
   const expected = readIfMatch(ifMatch)
   for (let attempt = 1; ; attempt++) {
-    const id = await repository.findByExternalId(tx, values.externalId)
-    if (id !== null) return recordAnswer(await repository.update(tx, id, values, { expected }))
+    const found = await repository.findByExternalId(tx, values.externalId)
+    if (found) {
+      // The record that had the key was merged: its survivor keeps a key of its own.
+      const { externalId: _own, ...others } = body
+      return recordAnswer(await repository.update(tx, found.id, found.merged ? others : values, { expected }))
+    }
     // Even `*` asks for a record that is there (RFC 9110 section 13.1.1).
     if (ifMatch !== undefined) throw stale()
     try {

@@ -1,5 +1,6 @@
 import type { Binder } from '../db/plan.ts'
 import type { Scope } from '../rights.ts'
+import { isMergedSql, resolvedSql } from './aliases.ts'
 import { columnOf, type Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
@@ -27,7 +28,7 @@ export function createSql(entity: Entity, shape: CreateShape, registry: Registry
   const ctes = [
     ...(withKey ? keyGate(bind) : []),
     `verdict as materialized (select ${missingOf(entity, shape, registry, bind)} as missing)`,
-    `new as (${insertSql(entity, shape.names, bind, bind)} from verdict v${withKey ? ', gate g where g.free and' : ' where'} v.missing = '{}' returning *)`,
+    `new as (${insertSql(entity, shape.names, registry, bind, bind)} from verdict v${withKey ? ', gate g where g.free and' : ' where'} v.missing = '{}' returning *)`,
     `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc from new r)`,
     `event as (${createdSql(entity, bind, bind)})`,
     ...sideSql(entity, shape.names, 'enter', bind),
@@ -59,7 +60,7 @@ export function createManySql(entity: Entity, shape: CreateShape, registry: Regi
   const after = ofEach('n')
   const ctes = [
     `verdict as materialized (select i.*, ${missingOf(entity, shape, registry, before)} as missing from input i)`,
-    `new as (${insertSql(entity, shape.names, before, bind)} from verdict i where i.missing = '{}' returning *)`,
+    `new as (${insertSql(entity, shape.names, registry, before, bind)} from verdict i where i.missing = '{}' returning *)`,
     `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc, i.* from new r join input i on i."p_id" = r.id)`,
     `event as (${createdSql(entity, after, bind)})`,
     ...sideSql(entity, shape.names, 'enter', after),
@@ -88,11 +89,13 @@ const ofAll: ReadonlySet<string> = new Set([
 const missingOf = (entity: Entity, { names, withUsers }: CreateShape, registry: Registry, bind: Binder): string =>
   missingSql(entity, names, registry, bind, { withOld: false, withUsers })
 
-function insertSql(entity: Entity, names: readonly string[], ofEach: Binder, bind: Binder): string {
+function insertSql(entity: Entity, names: readonly string[], registry: Registry, ofEach: Binder, bind: Binder): string {
   const columns: string[] = ['tenant_id', 'id', 'created_at', 'updated_at', 'created_by_id']
   const values: string[] = [bind('tenant', 'uuid'), ofEach('id', 'uuid'), 'now()', 'now()', bind('actor', 'uuid')]
   for (const [name, field] of Object.entries(entity.all)) {
-    const value = names.includes(name) ? ofEach(name, field.type) : absentSql(field, bind)
+    const value = names.includes(name)
+      ? resolvedSql(field, ofEach(name, field.type), registry, bind)
+      : absentSql(field, bind)
     if (field.readOnly || value === null) continue
     columns.push(columnOf(name, field))
     values.push(value)
@@ -123,6 +126,8 @@ export interface ChangeShape {
   readonly withUsers: boolean
   /** Whether members that were left out take what a create would give them: the caller, the tenant's currency. */
   readonly whole: boolean
+  /** Whether records of the noun have held these values already: their references are not looked at again. */
+  readonly known?: true
   /** Whether parts that stand in tables of their own changed with it: that is a change of the record by itself. */
   readonly withParts: boolean
 }
@@ -133,19 +138,20 @@ export interface ChangeShape {
  */
 export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry, bind: Binder): string {
   const tenant = bind('tenant', 'uuid')
-  const sets = setsOf(entity, shape, bind)
+  const sets = setsOf(entity, shape, registry, bind)
   const pairs = Object.entries(sets)
   const differs = pairs.map(([column, value]) => `o.${column} is distinct from ${value}`).join(' or ')
   const doc = documentSql(entity, 'jsonb')
   const ctes = [
     `old as materialized (select r.*, ${doc} as doc from ${entity.table} r
-       where r.tenant_id = ${tenant} and r.id = ${bind('id', 'uuid')} and r.deleted_at is ${shape.among === 'live' ? '' : 'not '}null
+       where r.tenant_id = ${tenant} and r.id = ${bind('id', 'uuid')}
+         and ${shape.among === 'live' ? 'r.deleted_at is null' : `r.deleted_at is not null and not ${isMergedSql(entity, 'r', bind)}`}
        for update of r)`,
     `verdict as materialized (select
        ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
        ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
        ${shape.withReadOnly ? alteredSql(bind) : `'{}'::text[]`} as altered,
-       ${missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
+       ${shape.known ? `'{}'::text[]` : missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
        from old o)`,
     `new as (update ${entity.table} r
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
@@ -162,19 +168,20 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
     from old o cross join verdict v left join after n on true left join event e on true`
 }
 
-const stampsOf = (entity: Entity, bind: Binder): string[] => [
+/** What each change leaves on the row. */
+export const stampsOf = (entity: Entity, bind: Binder): string[] => [
   'version = o.version + 1',
   'updated_at = greatest(now(), o.updated_at)',
   ...(entity.changedBy ? [`${entity.changedBy} = ${bind('actor', 'uuid')}`] : []),
 ]
 
-function setsOf(entity: Entity, shape: ChangeShape, bind: Binder): Record<string, string> {
+function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Binder): Record<string, string> {
   const sets: Record<string, string> = {}
   for (const name of shape.names) {
     const field = entity.all[name]
     if (!field) continue
     const column = columnOf(name, field)
-    const sent = bind(name, field.type)
+    const sent = resolvedSql(field, bind(name, field.type), registry, bind)
     // What is shown may come from elsewhere (a deal's probability from its stage): sent back as shown, it stays there.
     const value = field.expression
       ? `case when ${sent} is not distinct from ${field.expression} then o.${column} else ${sent} end`
@@ -200,7 +207,8 @@ function absentSql(field: Field, bind: Binder): string | null {
 const alteredSql = (bind: Binder): string =>
   `coalesce((select array_agg(sent.key) from jsonb_each(${bind('readOnly', 'jsonb')}) sent where sent.value is distinct from o.doc -> sent.key), '{}')`
 
-function nameSql(entity: Entity, verb: string | undefined): string {
+/** SQL for the name of the event of a change, from the row before and after. */
+export function nameSql(entity: Entity, verb: string | undefined): string {
   if (verb) return `'${entity.type}.${verb}'`
   const cases = (entity.verbs ?? []).map(({ verb, when }) => `when ${when} then '${entity.type}.${verb}'`)
   return cases.length === 0 ? `'${entity.type}.updated'` : `case ${cases.join(' ')} else '${entity.type}.updated' end`
@@ -210,10 +218,19 @@ const createdChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m
   from jsonb_each(n.doc) m
   where m.value not in ('null', '[]', '{}', '""') and m.key not in ('id', 'version', 'createdAt', 'updatedAt', 'createdById'))`
 
-const changedChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', o.doc -> m.key, 'newValue', m.value)), '[]')
+/** SQL for what a change has changed. */
+export const changedChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', o.doc -> m.key, 'newValue', m.value)), '[]')
   from jsonb_each(n.doc) m where m.value is distinct from o.doc -> m.key and m.key not in ('version', 'updatedAt'))`
 
-function eventSql(entity: Entity, name: string, changes: string, from: string, id: string, bind: Binder): string {
+/** SQL that appends the events of rows. */
+export function eventSql(
+  entity: Entity,
+  name: string,
+  changes: string,
+  from: string,
+  id: string,
+  bind: Binder,
+): string {
   return `insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data)
     select ${bind('tenant', 'uuid')}, ${id}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
       ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},

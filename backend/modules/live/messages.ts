@@ -66,6 +66,7 @@ const recordMessages: Readonly<Record<string, string | null>> = {
   created: 'record:created',
   restored: 'record:created',
   deleted: 'record:deleted',
+  merged_into: 'record:deleted',
   viewed: null,
 }
 

@@ -29,6 +29,7 @@ function documentsOf(entities: ReadonlyMap<string, Entity>, event: DomainEvent):
   const { tenantId, type, recordId, version, record, name, occurredAt } = event
   const entity = entities.get(type)
   if (!entity || recordId === null || version === null) return []
-  if (name === `${type}.deleted`) return [tombstoneOf(tenantId, type, recordId, version, occurredAt)]
+  if (name === `${type}.deleted` || name === `${type}.merged_into`)
+    return [tombstoneOf(tenantId, type, recordId, version, occurredAt)]
   return record === null ? [] : [documentOf(tenantId, entity, version, record)]
 }

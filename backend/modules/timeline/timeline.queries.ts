@@ -1,6 +1,7 @@
 import sql, { empty, type Sql } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
+import { isMergedSql } from '../../kernel/entity/aliases.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { type ActivityFilters, narrowed } from './filters.ts'
@@ -33,6 +34,24 @@ export async function listActivities(
     order by a.occurred_at desc, a.id desc limit ${limit}`)
 }
 
+/** Activities of a record under all its ids, newest first, after a place: the next of each id, and of those the newest. */
+export async function listActivitiesUnder(
+  tx: Tx,
+  visibility: Visibility,
+  ids: readonly string[],
+  filters: ActivityFilters,
+  after: Place | null,
+  limit: number,
+): Promise<PrintedActivity[]> {
+  return tx.query<PrintedActivity>(sql`
+    select ${printed} from unnest(${ids}::uuid[]) i(id) cross join lateral (
+      select a.* from activities a
+      where a.tenant_id = ${tx.ctx.tenantId} and a.entity_id = i.id ${narrowed({ ...filters, entityId: undefined })} ${visible(visibility, filters)}
+        ${beyond(after)}
+      order by a.occurred_at desc, a.id desc limit ${limit}) a
+    order by a.occurred_at desc, a.id desc limit ${limit}`)
+}
+
 /** Activities whose sentence or name of the record has all words of a question, newest first, after a place. */
 export async function searchActivities(
   tx: Tx,
@@ -50,17 +69,24 @@ export async function searchActivities(
     order by a.occurred_at desc, a.id desc`)
 }
 
-/** Whether the caller may read a record, deleted or not. */
-export async function isReadable(tx: Tx, entity: Entity, id: string): Promise<boolean> {
+/**
+ * The ids under which things were done to a record, its own first: those that were merged into it lived before it. Null
+ * when the caller may not read it; deleted or not, but for what is merged itself.
+ */
+export async function idsOfRecord(tx: Tx, entity: Entity, id: string): Promise<[string, ...string[]] | null> {
   const scope = tx.ctx.rights.scope(entity.type, 'read')
   const found = plan(
     (bind) => `
-      select 1 from ${entity.table} r
+      select array(select a.id from record_aliases a
+        where a.tenant_id = ${bind('tenant', 'uuid')} and a.record_type = '${entity.type}' and a.target_id = r.id) as merged
+      from ${entity.table} r
       where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')}
-        and ${scopeSql(entity, scope, 'r', bind, 'holders')}`,
+        and ${scopeSql(entity, scope, 'r', bind, 'holders')} and not ${isMergedSql(entity, 'r', bind)}`,
   )
-  const rows = await tx.query(fill(found, { tenant: tx.ctx.tenantId, id, holders: scopeUsers(scope) }))
-  return rows.length > 0
+  const [row] = await tx.query<{ merged: string[] }>(
+    fill(found, { tenant: tx.ctx.tenantId, id, holders: scopeUsers(scope) }),
+  )
+  return row ? [id, ...row.merged] : null
 }
 
 // Said twice: the comparison of pairs finds the place, the plain one spares the months after it.

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Catalogue } from '../../events.ts'
 import type { Ctx } from '../../kernel/context.ts'
-import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { Database } from '../../kernel/db/database.ts'
 import { type Entity, named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
@@ -11,7 +11,14 @@ import { activitySchema } from './activity.ts'
 import type { ActivityFilters } from './filters.ts'
 import { fromSchema, toSchema } from './moment.ts'
 import { statisticsRoute } from './statistics.routes.ts'
-import { isReadable, listActivities, type Place, type PrintedActivity, searchActivities } from './timeline.queries.ts'
+import {
+  idsOfRecord,
+  listActivities,
+  listActivitiesUnder,
+  type Place,
+  type PrintedActivity,
+  searchActivities,
+} from './timeline.queries.ts'
 import { visibilityOf } from './visibility.ts'
 
 /** What the routes of the timeline stand on. */
@@ -37,8 +44,16 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
   }
 
   const pageOfRecord = async (ctx: Ctx, entityType: string, id: string, query: PageQuery): Promise<Answer> => {
-    if (!(await isThere(db.tenant(ctx), entities, entityType, id))) throw notFound()
-    return page(ctx, 'record', query, { entityType, entityId: id })
+    const tx = db.tenant(ctx)
+    const entity = entities.get(entityType)
+    const ids = entity ? await idsOfRecord(tx, entity, id) : null
+    if (ids === null) throw notFound()
+    if (ids.length === 1) return page(ctx, 'record', query, { entityType, entityId: id })
+    const { cursor, limit, ...filters } = query
+    const all = { ...filters, entityType, entityId: id }
+    return paged('record', all, cursor, limit, (after, size) =>
+      listActivitiesUnder(tx, visibilityOf(ctx, catalogue), ids, all, after, size),
+    )
   }
 
   return [
@@ -163,9 +178,3 @@ function placeOf(cursor: string, name: string): Place {
 }
 
 const placeSchema = z.tuple([fromSchema, idSchema])
-
-/** Looked up in the record's own table: one that is deleted keeps its timeline, a stranger's is not there. */
-async function isThere(tx: Tx, entities: ReadonlyMap<string, Entity>, type: string, id: string): Promise<boolean> {
-  const entity = entities.get(type)
-  return entity !== undefined && isReadable(tx, entity, id)
-}

@@ -1,0 +1,44 @@
+import type { Tx } from '../db/database.ts'
+import { type Binder, fill, planCache } from '../db/plan.ts'
+import type { Entity } from './define.ts'
+import type { Field } from './fields.ts'
+import type { Registry } from './registry.ts'
+import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
+
+/**
+ * SQL for a reference as it is stored: the id of a record that was merged is that of the one it was merged into. Until the
+ * transaction ends, nobody merges what it refers to.
+ */
+export function resolvedSql(field: Field, parameter: string, registry: Registry, bind: Binder): string {
+  const merges = (type: string) => registry.entities.get(type)?.sameness !== undefined
+  const tenant = () => bind('tenant', 'uuid')
+  if (field.refs) return field.refs.some(merges) ? `resolve_related(${tenant()}, ${parameter})` : parameter
+  if (field.ref === undefined || !merges(field.ref)) return parameter
+  return field.many
+    ? `resolve_aliases(${tenant()}, '${field.ref}', ${parameter})`
+    : `resolve_alias(${tenant()}, '${field.ref}', ${parameter})`
+}
+
+/** SQL: whether the row of an alias was merged into another, and is only kept to be given back. */
+export const isMergedSql = (entity: Entity, alias: string, bind: Binder): string =>
+  entity.sameness === undefined
+    ? 'false'
+    : `exists (select 1 from record_aliases l
+        where l.tenant_id = ${bind('tenant', 'uuid')} and l.record_type = '${entity.type}' and l.id = ${alias}.id)`
+
+const plans = planCache(50)
+
+/** The record that an id of a merged one stands for; null when it is none, or the caller may not read it. */
+export async function survivorOf(tx: Tx, entity: Entity, id: string): Promise<string | null> {
+  if (entity.sameness === undefined) return null
+  const scope = tx.ctx.rights.scope(entity.type, 'read')
+  const plan = plans(
+    `${entity.type} ${scopeShape(scope)}`,
+    (bind) => `
+      select r.id from record_aliases l
+      join ${entity.table} r on r.tenant_id = ${bind('tenant', 'uuid')} and r.id = l.target_id and ${scopeSql(entity, scope, 'r', bind, 'holders')}
+      where l.tenant_id = ${bind('tenant', 'uuid')} and l.record_type = '${entity.type}' and l.id = ${bind('id', 'uuid')}`,
+  )
+  const [row] = await tx.query<{ id: string }>(fill(plan, { tenant: tx.ctx.tenantId, id, holders: scopeUsers(scope) }))
+  return row?.id ?? null
+}

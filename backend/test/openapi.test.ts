@@ -54,7 +54,7 @@ test('one successful call of every operation answers as the document says', asyn
     if (answer.status >= 300) failed.push([operation.operationId, answer.status, answer.body])
   }
   expect(failed).toEqual([])
-}, 60_000)
+}, 180_000)
 
 test('the reference page and all its files come from here', async () => {
   const page = await fetch(`${house.url}/docs/`)

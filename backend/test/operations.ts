@@ -64,6 +64,7 @@ export const operations: Readonly<Record<string, Example>> = {
   assignTask: built('task', ({ bob }) => ({ userIds: [bob.userId] })),
 
   ...duplicates('Contact', 'contact', { email: 'ada@example.com' }),
+  ...duplicates('Lead', 'lead', { lastName: 'Lovelace' }),
   ...duplicates('Company', 'company', { name: 'Analytical Engines' }),
 
   ...settings('Pipeline', 'pipeline', () => ({ name: unique('Partners'), stages: [{ name: 'Open' }] })),

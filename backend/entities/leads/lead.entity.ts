@@ -44,6 +44,7 @@ export const lead = defineEntity({
     { verb: 'unassigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is null' },
   ],
   searchable: true,
+  sameness: { email: ['email'], phone: ['phone'], name: { of: 'person', members: ['firstName', 'lastName'] } },
   example: {
     firstName: 'Ada',
     lastName: 'Lovelace',

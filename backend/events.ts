@@ -107,6 +107,7 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'deal.line_removed': { sentence: '{actor} took a line out of the deal {name}', action: 'updated' },
   // What a score follows from is told; the score explains itself.
   'contact.scored': { sentence: '', action: null },
+  'lead.scored': { sentence: '', action: null },
   'task.completed': { sentence: '{actor} completed the task {name}', action: 'completed' },
   'task.reopened': { sentence: '{actor} reopened the task {name}', action: 'reopened' },
   'comment.created': { sentence: '{actor} commented on the {noun} {name}', action: 'commented', ofRecord: true },

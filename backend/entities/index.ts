@@ -64,7 +64,7 @@ const nouns: readonly Noun[] = [
     entailing: (db, contacts) => scoredByRules(knowingLastContact(db, contacts), 'contact'),
   },
   { entity: company, offers: everything, routes: hierarchyRoutes },
-  { entity: lead, offers: everything, routes: leadRoutes },
+  { entity: lead, offers: everything, routes: leadRoutes, entailing: (_db, leads) => scoredByRules(leads, 'lead') },
   { entity: deal, offers: everything, routes: dealRoutes },
   { entity: task, offers: everything, routes: taskRoutes },
   { entity: note, offers: everything },

@@ -102,6 +102,7 @@ export const operations: Readonly<Record<string, Example>> = {
     { points: 10 },
   ),
   explainContactScore: built('contact'),
+  explainLeadScore: built('lead'),
   listUser: nothing,
   createUser: async () => ({ body: { name: 'Grace', email: `${unique('grace')}@example.com`, password } }),
   getUser: colleague(),

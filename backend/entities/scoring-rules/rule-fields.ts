@@ -12,12 +12,13 @@ export interface RuleField {
 /** What is counted around a record, by what it is a count of. */
 export const counts: Readonly<Record<Scored, readonly string[]>> = {
   contact: ['interactions.count', 'interactions.last30Days', 'interactions.last90Days', 'deals.open', 'deals.won'],
+  lead: ['interactions.count', 'interactions.last30Days', 'interactions.last90Days'],
 }
 
 /** A member, or a count, as a rule sees it; undefined when it cannot be asked for. */
 export function memberField(entity: Entity, scoreMember: string, name: string): RuleField | undefined {
-  const known = Object.entries(counts).some(([type, names]) => type === entity.type && names.includes(name))
-  if (known) return fieldOf('number', z.number())
+  const counted = Object.entries(counts).some(([type, names]) => type === entity.type && names.includes(name))
+  if (counted) return fieldOf('number', z.number())
   // What the score itself moves would never come to rest.
   if (name === scoreMember || name === 'updatedAt' || name === 'version') return undefined
   const field = entity.all[name]

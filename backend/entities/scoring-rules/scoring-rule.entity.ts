@@ -3,7 +3,7 @@ import { defineEntity } from '../../kernel/entity/define.ts'
 import { choice, flag, integer, json, ruled, text, textSchema } from '../../kernel/entity/fields.ts'
 
 /** What is scored, and the member that holds the score. */
-export const scores = { contact: 'leadScore' } as const satisfies Readonly<Record<string, string>>
+export const scores = { contact: 'leadScore', lead: 'score' } as const satisfies Readonly<Record<string, string>>
 
 export type Scored = keyof typeof scores
 
@@ -27,13 +27,13 @@ export type RuleOperator = (typeof operators)[number]
 
 const single = z.union([textSchema(1000), z.number(), z.boolean()])
 
-/** What gives points to a contact or takes them: a score is the sum of the points of the rules that match. */
+/** What gives points to a contact or a lead, or takes them: a score is the sum of the points of the rules that match. */
 export const scoringRule = defineEntity({
   type: 'scoring_rule',
   path: 'scoring-rules',
   table: 'scoring_rules',
   fields: {
-    resource: choice(['contact'] satisfies [Scored, ...Scored[]], {
+    resource: choice(['contact', 'lead'] satisfies [Scored, ...Scored[]], {
       required: true,
       fixed: true,
       filter: ['eq', 'in'],

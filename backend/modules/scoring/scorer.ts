@@ -12,7 +12,7 @@ import { type ScoringDeps, systemCtx, writeAllScores, writeScores } from './scor
 export function scoringSubscription(deps: ScoringDeps): Subscription<void> {
   return {
     name: 'scoring',
-    patterns: ['contact.*', 'interaction.*', 'deal.*'],
+    patterns: ['contact.*', 'lead.*', 'interaction.*', 'deal.*'],
     prepare: async (batch) => {
       const ruled = await readRuled(deps.db.worker, [...new Set(batch.map(({ tenantId }) => tenantId))])
       const works = new Map<string, { event: DomainEvent; type: Scored; ids: Set<string> }>()

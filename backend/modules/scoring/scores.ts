@@ -16,7 +16,7 @@ export async function explainScore(tx: Tx, records: Repository, type: Scored, id
   // Whether the caller may read it.
   await records.get(tx, id, ['id'])
   const rules = await readRules(tx, type)
-  const [record] = await readRecords(tx, records.entity, rules, { ids: [id] })
+  const [record] = await readRecords(tx, records.entity, type, rules, { ids: [id] })
   if (rules.length > 0 && record) return explain(rules, record, new Date())
   const score = record ? storedScore(record, type) : 0
   const set = { id: null, name: 'Set by hand', points: score, why: 'there are no scoring rules' }
@@ -36,7 +36,7 @@ export async function writeScores(deps: ScoringDeps, ctx: Ctx, type: Scored, ids
       await lockRecords(tx, records.entity, some)
       const rules = await readRules(tx, type)
       if (rules.length === 0) return
-      for (const record of await readRecords(tx, records.entity, rules, { ids: some })) {
+      for (const record of await readRecords(tx, records.entity, type, rules, { ids: some })) {
         const score = scoreOf(rules, record)
         if (score === storedScore(record, type)) continue
         await records.derive(tx, record.id, { [scores[type]]: score }, { verb: 'scored', scope: 'all' })
@@ -62,7 +62,7 @@ export async function writeAllScores(
   let differing = 0
   for (let after = firstId; rules.length > 0; ) {
     signal.throwIfAborted()
-    const page = await readRecords(tx, entity, rules, { after, limit: pageSize })
+    const page = await readRecords(tx, entity, type, rules, { after, limit: pageSize })
     const ids = page.filter((record) => scoreOf(rules, record) !== storedScore(record, type)).map(({ id }) => id)
     differing += dryRun ? ids.length : await writeScores(deps, ctx, type, ids)
     const last = page.at(-1)

@@ -5,7 +5,7 @@ import { scoreRoutes } from './score.routes.ts'
 import { rescoringSubscription, scoringSubscription } from './scorer.ts'
 import { type ScoringDeps, systemCtx, writeAllScores } from './scores.ts'
 
-/** Scores contacts by the rules of their tenant, and explains the scores. */
+/** Scores contacts and leads by the rules of their tenant, and explains the scores. */
 export function scoringModule(deps: ScoringDeps): Module {
   const stopping = new AbortController()
   return {

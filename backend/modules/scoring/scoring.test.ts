@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
+import { createCustomFields } from '../../entities/custom-fields/custom-field.queries.ts'
+import { createEntities } from '../../entities/index.ts'
+import { createLogger } from '../../kernel/log.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
+import { scoringModule } from './scoring.module.ts'
 
 let house: TestApp
 
@@ -99,6 +103,53 @@ describe('scoring', () => {
       score: 7,
       rules: [{ id: null, name: 'Set by hand', points: 7, why: 'there are no scoring rules' }],
     })
+  })
+
+  test('is of leads as well, with what was said about them', async () => {
+    const dave = await house.found('Leads', 'Dave')
+    const rule = { resource: 'lead', name: 'Rule' }
+    await dave.build('scoringRule', { ...rule, field: 'source', operator: 'eq', value: 'fair', points: 10 })
+    await dave.build('scoringRule', { ...rule, field: 'interactions.count', operator: 'gte', value: 1, points: 5 })
+    const lead = await dave.build('lead', { source: 'fair' })
+    const isScored = (score: number) =>
+      eventually(async () => (await dave.get(`/leads/${lead.id}`)).body.score === score, `the lead's score ${score}`)
+    await isScored(10)
+    const leads = [{ type: 'lead', id: lead.id }]
+    await dave.build('interaction', { participants: leads, related: leads })
+    await isScored(15)
+    const { body } = await dave.get(`/leads/${lead.id}/score`)
+    expect([body.score, body.rules.length]).toEqual([15, 2])
+    expect(body.rules[1].why).toBe('interactions.count is at least 1: it is 1')
+    expect((await dave.patch(`/leads/${lead.id}`, { score: 3 })).body.errors?.[0]?.path).toBe('score')
+    const deals = await dave.post('/scoring-rules', {
+      ...rule,
+      field: 'deals.open',
+      operator: 'gt',
+      value: 0,
+      points: 1,
+    })
+    expect(deals.body.errors?.[0]?.path).toBe('field')
+    const contact = await dave.build('contact', { source: 'fair', leadScore: 4 })
+    expect(await whyOf(dave, contact.id)).toMatchObject({ score: 4 })
+    expect((await dave.post(`/leads/${lead.id}/convert`, {})).status).toBe(200)
+  })
+
+  test('is worked out again each day, as what was within days may not be so any more', async () => {
+    const dave = await house.found('Days', 'Dave')
+    await dave.build('scoringRule', { field: 'createdAt', operator: 'withinDays', value: 1, points: 3 })
+    const { id } = await dave.build('contact')
+    await scored(dave, id, 3)
+    await asOwner(house.ownerUrl, (client) =>
+      client.query("update contacts set created_at = created_at - interval '2 days' where id = $1", [id]),
+    )
+    const { db } = house.app.database
+    const { repository } = createEntities(db, createCustomFields(db))
+    const [refresh] = scoringModule({ db, repository }).schedules ?? []
+    const turn = { signal: new AbortController().signal, log: createLogger('silent') }
+    expect(await refresh?.run({ ...turn, dryRun: true })).toMatchObject({ scored: 1 })
+    expect(await refresh?.run({ ...turn, dryRun: false })).toMatchObject({ scored: 1 })
+    await scored(dave, id, 0)
+    expect(await refresh?.run({ ...turn, dryRun: false })).toMatchObject({ scored: 0 })
   })
 
   test('makes the score read-only as long as there are rules', async () => {

@@ -6,7 +6,7 @@ import { refuseAltered } from '../../kernel/entity/sent-back.ts'
 import { forbidden, invalidMember, notFound, Problem, rule, stale } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { reaches } from '../../kernel/rights.ts'
-import { findLine } from './line-item.queries.ts'
+import { findLine, printed } from './line-item.queries.ts'
 import type { ChangedLine, LineItem, NewLine } from './line-item.ts'
 
 /** The nouns that lines are made of. */
@@ -89,6 +89,40 @@ export async function removeLine(tx: Tx, house: House, dealId: string, id: strin
   await tell(tx, house, dealId, 'line_removed', before, null)
 }
 
+/**
+ * Gives deals that the caller has just written a line of one for each of their products, as imports do. A product that a
+ * deal has a line of already is not added again; one whose price is in another currency, or which has none, is added at 0.
+ */
+export async function addProductLines(
+  tx: Tx,
+  house: House,
+  wanted: readonly { dealId: string; productIds: readonly string[] }[],
+): Promise<void> {
+  const { tenantId, actor } = tx.ctx
+  const rows = wanted.flatMap(({ dealId, productIds }) =>
+    [...new Set(productIds)].map((productId, place) => ({ id: newId(), dealId, productId, place: place + 1 })),
+  )
+  const dealIds = rows.map(({ dealId }) => dealId)
+  await tx.query(sql`
+    select 1 from deals where tenant_id = ${tenantId} and id = any(${dealIds}::uuid[]) order by id for update`)
+  const added = await tx.query<{ dealId: string; line: LineItem }>(sql`
+    with l as (
+      insert into deal_line_items (tenant_id, id, deal_id, product_id, name, quantity, unit_price, position, created_by_id)
+      select d.tenant_id, w.id, d.id, p.id, p.name, 1, coalesce(case when p.currency = d.currency then p.price end, 0),
+        w.place + coalesce((select floor(max(b.position)) from deal_line_items b where b.tenant_id = d.tenant_id and b.deal_id = d.id), 0), ${actor.id}
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) w(id uuid, "dealId" uuid, "productId" uuid, place integer)
+      join deals d on d.tenant_id = ${tenantId} and d.id = w."dealId" and d.deleted_at is null
+      join products p on p.tenant_id = ${tenantId} and p.id = w."productId"
+      where not exists (select 1 from deal_line_items b where b.tenant_id = d.tenant_id and b.deal_id = d.id and b.product_id = p.id)
+      returning *
+    )
+    select l.deal_id as "dealId", ${printed} as line from l join deals d on d.tenant_id = l.tenant_id and d.id = l.deal_id order by l.id`)
+  for (const [dealId, lines] of Map.groupBy(added, (one) => one.dealId)) {
+    const changes = lines.map(({ line }) => ({ before: null, after: line }))
+    await followLines(tx, house, dealId, 'line_added', changes)
+  }
+}
+
 /** Locks a deal that the caller may change, so that of two lines at once both count; gives its currency. */
 async function takeDeal(tx: Tx, house: House, id: string): Promise<string> {
   const deals = house.repository('deal')
@@ -138,7 +172,7 @@ async function lineOf(tx: Tx, dealId: string, id: string): Promise<LineItem> {
   return line
 }
 
-/** Brings the deal in step with its lines, and tells of the change as one of the deal. */
+/** Tells of a line that came, changed or went. */
 async function tell<L extends LineItem | null>(
   tx: Tx,
   house: House,
@@ -147,16 +181,26 @@ async function tell<L extends LineItem | null>(
   before: LineItem | null,
   after: L,
 ): Promise<L> {
-  const id = (after ?? before)?.id ?? null
+  await followLines(tx, house, dealId, verb, [{ before, after }])
+  return after
+}
+
+/** Brings a deal in step with its lines, and tells of their changes as one change of the deal. */
+async function followLines(
+  tx: Tx,
+  house: House,
+  dealId: string,
+  verb: string,
+  changes: readonly { before: LineItem | null; after: LineItem | null }[],
+): Promise<void> {
+  const ids = changes.flatMap(({ after }) => after?.id ?? [])
   const [sums] = await tx.query<{ total: string | null; fits: boolean; discounted: boolean }>(sql`
     select sum(l.total) as total, coalesce(bool_and(abs(l.total) <= ${largestValue}) and abs(sum(l.total)) <= ${largestValue}, true) as fits,
-      coalesce(bool_and(l.discount_amount <= abs(l.quantity * l.unit_price)) filter (where l.id = ${id} and l.discount_amount > 0), true) as discounted
+      coalesce(bool_and(l.discount_amount <= abs(l.quantity * l.unit_price)) filter (where l.id = any(${ids}::uuid[]) and l.discount_amount > 0), true) as discounted
     from deal_line_items l where l.tenant_id = ${tx.ctx.tenantId} and l.deal_id = ${dealId}`)
   if (!sums?.discounted) throw invalidMember('discountAmount', 'must not be more than quantity × unitPrice')
   if (!sums.fits) throw rule('VALUE_TOO_LARGE', `The lines of a deal come to at most ${largestValue}`)
-  const part = { field: 'lineItems', oldValue: before, newValue: after }
-  await house
-    .repository('deal')
-    .derive(tx, dealId, { linesTotal: sums.total }, { verb, parts: [part], data: { lineItemId: id } })
-  return after
+  const parts = changes.map(({ before, after }) => ({ field: 'lineItems', oldValue: before, newValue: after }))
+  // Whether the caller may was asked when the deal was taken.
+  await house.repository('deal').derive(tx, dealId, { linesTotal: sums.total }, { verb, parts, scope: 'all' })
 }

@@ -12,7 +12,7 @@ export interface LineTotals {
 const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 /** Prints a line of alias `l`, whose deal is `d`, as the API shows it. */
-const printed =
+export const printed =
   raw(`jsonb_build_object('id', l.id, 'productId', l.product_id, 'name', l.name, 'quantity', trim_scale(l.quantity),
   'unitPrice', trim_scale(l.unit_price), 'discountPercent', trim_scale(l.discount_percent), 'discountAmount', trim_scale(l.discount_amount),
   'taxPercent', trim_scale(l.tax_percent), 'currency', d.currency, 'total', trim_scale(l.total), 'tax', trim_scale(l.tax),
@@ -35,6 +35,6 @@ export async function findLine(tx: Tx, dealId: string, id: string): Promise<Line
   return row?.line
 }
 
-const printedLine = (tx: Tx, which: Sql): Sql => sql`
+export const printedLine = (tx: Tx, which: Sql): Sql => sql`
   select ${printed} as line from deal_line_items l join deals d on d.tenant_id = l.tenant_id and d.id = l.deal_id
   where l.tenant_id = ${tx.ctx.tenantId} and ${which}`

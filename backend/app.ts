@@ -4,6 +4,7 @@ import { openJobs } from './adapters/jobs/index.ts'
 import type { Config } from './config.ts'
 import { createCustomFields } from './entities/custom-fields/custom-field.queries.ts'
 import { createEntities } from './entities/index.ts'
+import { task } from './entities/tasks/task.entity.ts'
 import { createCatalogue } from './events.ts'
 import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
 import { redirecting } from './kernel/entity/redirect.ts'
@@ -32,6 +33,7 @@ import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
+import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
@@ -111,6 +113,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     search.module,
     notifications.module,
     rottingModule({ db }),
+    remindersModule({ db, task }),
     scoringModule({ db, repository: entities.repository }),
     duplicates,
     mergingModule({ db, entities: nouns, repository: entities.repository }),

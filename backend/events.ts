@@ -125,6 +125,9 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'view.created': { sentence: '{actor} saved the view {name}', action: 'created', personal: true },
   'view.updated': { sentence: '{actor} changed {fields} of the view {name}', action: 'updated', personal: true },
   'view.deleted': { sentence: '{actor} deleted the view {name}', action: 'deleted', personal: true },
+  // Nobody did it: the clock did.
+  'task.due': { sentence: '', action: null },
+  'task.overdue': { sentence: '', action: null },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },

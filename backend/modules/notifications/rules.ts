@@ -100,6 +100,26 @@ export const rules: readonly Rule[] = [
     priority: 'normal',
     data: commentId,
   },
+  {
+    type: 'task.due',
+    on: ['task.due'],
+    when: () => true,
+    to: [reminded],
+    title: 'Task due',
+    message: 'The task {name} is due',
+    summary: '{count} tasks are due',
+    priority: 'high',
+  },
+  {
+    type: 'task.overdue',
+    on: ['task.overdue'],
+    when: () => true,
+    to: [reminded],
+    title: 'Task overdue',
+    message: 'The task {name} is overdue',
+    summary: '{count} tasks are overdue',
+    priority: 'high',
+  },
 ]
 
 /** The rules that speak of an event. An import tells nobody of each record that it makes. */
@@ -138,6 +158,11 @@ function creator(event: DomainEvent): string[] {
 
 function assignees(event: DomainEvent): string[] {
   return ids(event.record?.assigneeIds)
+}
+
+/** Whom a reminder is for. */
+function reminded(event: DomainEvent): string[] {
+  return ids(event.data.userIds)
 }
 
 function newAssignees(event: DomainEvent): string[] {

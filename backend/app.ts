@@ -33,6 +33,7 @@ import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
+import { purgeModule } from './modules/purge/purge.module.ts'
 import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
@@ -114,6 +115,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     notifications.module,
     rottingModule({ db }),
     remindersModule({ db, task }),
+    purgeModule({ db, entities: entities.restorable }),
     scoringModule({ db, repository: entities.repository }),
     duplicates,
     mergingModule({ db, entities: nouns, repository: entities.repository }),

@@ -88,6 +88,8 @@ const isRecord = ({ offers }: Noun): boolean => offers === everything
 /** All nouns, wired to the engine. */
 export interface Entities {
   readonly registry: Registry
+  /** The nouns whose deleted records can be restored. */
+  readonly restorable: readonly Entity[]
   repository(type: string): Repository
   /** The routes need the quick find, which the search gives. */
   routes(find: QuickFind): Route[]
@@ -119,6 +121,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
   }
   return {
     registry,
+    restorable: nouns.filter(({ offers }) => offers.includes('restore')).map(({ entity }) => entity),
     repository,
     routes: (find) => [
       ...nouns.flatMap(({ entity, offers, routes }) => [

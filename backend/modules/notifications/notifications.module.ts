@@ -10,6 +10,7 @@ import { countUnread } from './notification.queries.ts'
 import { notificationRoutes } from './notification.routes.ts'
 import type { Notification } from './notification.ts'
 import { notifierSubscription, type RightsOf } from './notifier.ts'
+import { inboxSchedules } from './upkeep.ts'
 
 /** What others than its own routes do with an inbox: the sockets. */
 export interface Inbox {
@@ -34,6 +35,7 @@ export function notificationsModule(deps: {
       name: 'notifications',
       routes: notificationRoutes(db),
       subscriptions: [notifierSubscription(deps)],
+      schedules: inboxSchedules(db),
     },
     inbox: {
       unreadCount: (ctx) => countUnread(db.tenant(ctx)),

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createLogger } from '../../kernel/log.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
+import { eventually } from '../../test/client.ts'
+import { inboxSchedules } from './upkeep.ts'
+
+let house: TestApp
+beforeAll(async () => {
+  house = await startTestApp()
+})
+afterAll(() => house.stop())
+
+const run = (name: string, dryRun = false) => {
+  const schedule = inboxSchedules(house.app.database.db).find((each) => each.name === name)
+  return schedule?.run({ dryRun, signal: new AbortController().signal, log: createLogger('silent') })
+}
+
+const told = async () => {
+  await house.alice.post('/tasks', { title: 'Call', assigneeIds: [house.bob.userId] })
+  return eventually(async () => {
+    const { body } = await house.bob.get('/notifications')
+    return body.data[0]
+  }, 'he is told')
+}
+
+test('a snoozed entry is back when its time has come, and its user’s devices are told', async () => {
+  const entry = await told()
+  await house.bob.post(`/notifications/${entry.id}/snooze`, { until: new Date(Date.now() + 3_600_000).toISOString() })
+  expect((await house.bob.get('/notifications')).body.data).toEqual([])
+  await asOwner(house.ownerUrl, (owner) =>
+    owner.query("update notifications set snoozed_until = now() - interval '1 second'"),
+  )
+  expect(await run('notifications.end-snoozes', true)).toEqual({ notifications: 1 })
+  await run('notifications.end-snoozes')
+  const { rows } = await asOwner(house.ownerUrl, (owner) =>
+    owner.query(
+      "select record ->> 'snoozedUntil' as until from events where name = 'notification.updated' and record_id = $1 order by seq desc limit 1",
+      [entry.id],
+    ),
+  )
+  expect(rows).toEqual([{ until: null }])
+  expect((await house.bob.get(`/notifications/${entry.id}`)).body.snoozedUntil).toBeNull()
+})
+
+test('entries that were read long ago are forgotten', async () => {
+  await asOwner(house.ownerUrl, (owner) =>
+    owner.query("update notifications set created_at = now() - interval '181 days', read_at = now()"),
+  )
+  expect(await run('notifications.forget-old', true)).toEqual({ notifications: 1 })
+  expect(await run('notifications.forget-old')).toEqual({ notifications: 1 })
+  expect((await house.bob.get('/notifications')).body.data).toEqual([])
+})

@@ -1,0 +1,83 @@
+import sql from 'sql-template-tag'
+import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import { newId } from '../../kernel/ids.ts'
+import type { Schedule } from '../../kernel/jobs/job.ts'
+import { printed } from './notification.ts'
+
+const atOnce = 500
+/** What was read goes after this many days, what was not after twice as many. */
+const keptDays = 180
+
+/** What comes back into the inboxes by the clock, and what leaves them. */
+export function inboxSchedules(db: Database): Schedule[] {
+  return [
+    {
+      name: 'notifications.end-snoozes',
+      queue: 'cleanup',
+      cron: '* * * * *',
+      run: async ({ dryRun }) => ({ notifications: dryRun ? await countAwake(db.worker) : await wakeAll(db) }),
+    },
+    {
+      name: 'notifications.forget-old',
+      queue: 'cleanup',
+      cron: '50 2 * * *',
+      run: async ({ dryRun }) => ({ notifications: dryRun ? await countOld(db.worker) : await forgetOld(db) }),
+    },
+  ]
+}
+
+async function countAwake(db: WorkerTx): Promise<number> {
+  const [row] = await db.query(sql`select count(*)::integer as awake from notifications where snoozed_until <= now()`)
+  return row?.awake ?? 0
+}
+
+async function wakeAll(db: Database): Promise<number> {
+  for (let awake = 0; ; ) {
+    const woken = await db.workerTransaction(wakeSome)
+    awake += woken
+    if (woken < atOnce) return awake
+  }
+}
+
+/** An entry that slept is listed again by itself; the event tells the devices of its user. */
+async function wakeSome(tx: WorkerTx): Promise<number> {
+  const operation = newId()
+  const ids = Array.from({ length: atOnce }, newId)
+  const [row] = await tx.query(sql`
+    with ripe as materialized (
+      select tenant_id, user_id, id, row_number() over () as place from (
+        select tenant_id, user_id, id from notifications where snoozed_until <= now()
+        order by snoozed_until limit ${atOnce} for update skip locked) next
+    ), woken as (
+      update notifications n set snoozed_until = null from ripe r
+      where n.tenant_id = r.tenant_id and n.user_id = r.user_id and n.id = r.id
+      returning n.*, r.place
+    ), told as (
+      insert into events (tenant_id, id, lane, name, type, record_id, actor, request_id, operation_id, record, data)
+      select n.tenant_id, (${ids}::uuid[])[n.place], 0, 'notification.updated', 'notification', n.id,
+             '{"id": null, "type": "system", "name": "ClientForge"}', ${operation}, ${operation}::uuid, ${printed},
+             jsonb_build_object('userId', n.user_id)
+      from woken n
+    )
+    select count(*)::integer as woken from ripe`)
+  return row?.woken ?? 0
+}
+
+async function countOld(db: WorkerTx): Promise<number> {
+  const [row] = await db.query(sql`
+    select count(*)::integer as old from notifications
+    where created_at < now() - make_interval(days => ${keptDays * 2})
+       or (created_at < now() - make_interval(days => ${keptDays}) and read_at is not null)`)
+  return row?.old ?? 0
+}
+
+async function forgetOld(db: Database): Promise<number> {
+  const [row] = await db.worker.query(sql`
+    with gone as (
+      delete from notifications
+      where created_at < now() - make_interval(days => ${keptDays * 2})
+         or (created_at < now() - make_interval(days => ${keptDays}) and read_at is not null)
+      returning 1)
+    select count(*)::integer as gone from gone`)
+  return row?.gone ?? 0
+}

@@ -1,0 +1,68 @@
+import sql, { raw } from 'sql-template-tag'
+import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
+import type { Turn } from '../../kernel/jobs/job.ts'
+import type { Module } from '../../kernel/module.ts'
+
+/** How many days a deleted record can be restored. */
+export const keptDays = 30
+
+const atOnce = 200
+
+/** Takes deleted records away for good when nobody can restore them any more. */
+export function purgeModule({ db, entities }: { db: Database; entities: readonly Entity[] }): Module {
+  return {
+    name: 'purge',
+    schedules: [
+      {
+        name: 'records.purge',
+        queue: 'cleanup',
+        cron: '20 2 * * *',
+        run: async (turn) => {
+          const counts: Record<string, number> = {}
+          for (const entity of entities) counts[entity.path] = await purge(db, entity, turn)
+          return counts
+        },
+      },
+    ],
+  }
+}
+
+async function purge(db: Database, entity: Entity, { dryRun, signal }: Turn): Promise<number> {
+  if (dryRun) return countRipe(db.worker, entity)
+  for (let purged = 0; ; ) {
+    signal.throwIfAborted()
+    const gone = await db.workerTransaction((tx) => purgeSome(tx, entity))
+    purged += gone
+    if (gone < atOnce) return purged
+  }
+}
+
+async function countRipe(db: WorkerTx, entity: Entity): Promise<number> {
+  const [row] = await db.query(sql`
+    select count(*)::integer as ripe from ${raw(entity.table)} where deleted_at < now() - make_interval(days => ${keptDays})`)
+  return row?.ripe ?? 0
+}
+
+/** The rows with what stands beside them without a foreign key; what has one goes, or forgets them, by itself. */
+async function purgeSome(tx: WorkerTx, entity: Entity): Promise<number> {
+  const [row] = await tx.query(sql`
+    with ripe as materialized (
+      select tenant_id, id from ${raw(entity.table)} where deleted_at < now() - make_interval(days => ${keptDays})
+      order by deleted_at limit ${atOnce}
+    ), gone as (
+      delete from ${raw(entity.table)} x using ripe r
+      where x.tenant_id = r.tenant_id and x.id = r.id and x.deleted_at < now() - make_interval(days => ${keptDays})
+      returning x.tenant_id, x.id
+    ), tags as (
+      delete from record_tags x using gone g
+      where x.tenant_id = g.tenant_id and x.record_id = g.id and x.record_type = ${entity.type}
+    ), links as (
+      delete from record_links x using gone g
+      where x.tenant_id = g.tenant_id and x.record_id = g.id and x.record_type = ${entity.type}
+    ), custom as (
+      delete from custom_values x using gone g where x.tenant_id = g.tenant_id and x.record_id = g.id
+    )
+    select count(*)::integer as purged from gone`)
+  return row?.purged ?? 0
+}

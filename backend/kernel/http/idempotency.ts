@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import sql from 'sql-template-tag'
-import type { Ctx } from '../context.ts'
-import type { Database, Tx } from '../db/database.ts'
+import sql, { type Sql } from 'sql-template-tag'
+import type { Ctx, Operator } from '../context.ts'
+import type { Database, Row, WorkerTx } from '../db/database.ts'
 import { conflict, invalidMember, Problem, rule } from '../errors.ts'
 import { asProblem } from './problem.ts'
 import { type Answer, JsonText } from './route.ts'
@@ -27,24 +27,48 @@ export function readKey(header: string | undefined, method: string, path: string
  * Does a piece of work once for a key: the effect and the answer commit together, so that a process that dies leaves
  * neither a blocked key nor a second record. Answers 2xx and 422 are kept, others not.
  */
-export async function once(db: Database, ctx: Ctx, key: Key, work: (ctx: Ctx) => Promise<Answer>): Promise<Answer> {
+export const once = (db: Database, ctx: Ctx, key: Key, work: (ctx: Ctx) => Promise<Answer>): Promise<Answer> =>
+  settle(shelfOf(ctx, key), db.tenant(ctx), (settled) => db.transaction(ctx, (tx) => settled(tx, () => work(tx.ctx))))
+
+/**
+ * The same for a platform operator. What he does acts on the queues, which no transaction of ours holds: a process that
+ * dies between the effect and its key does it again when asked again, and each of these may be done again.
+ */
+export const onceForOperator = (
+  db: Database,
+  operator: Operator,
+  key: Key,
+  work: () => Promise<Answer>,
+): Promise<Answer> =>
+  settle(shelfOfOperator(operator, key), db.worker, (settled) => db.workerTransaction((tx) => settled(tx, work)))
+
+/** Where the answers to somebody's keys are kept. */
+interface Shelf {
+  readonly lock: string
+  readonly find: Sql
+  keep(answer: Answer): Sql
+}
+
+async function settle(
+  shelf: Shelf,
+  alone: WorkerTx,
+  open: (settled: (tx: WorkerTx, work: () => Promise<Answer>) => Promise<Answer>) => Promise<Answer>,
+): Promise<Answer> {
   try {
-    return await db.transaction(ctx, async (tx) => {
-      const [gate] = await tx.query(
-        sql`select pg_try_advisory_xact_lock(hashtextextended(${lockOf(tx.ctx, key)}, 0)) as free`,
-      )
+    return await open(async (tx, work) => {
+      const [gate] = await tx.query(sql`select pg_try_advisory_xact_lock(hashtextextended(${shelf.lock}, 0)) as free`)
       if (!gate?.free) throw conflict('A request with this Idempotency-Key is still in flight')
-      const known = await find(tx, key)
-      if (known) return known
-      const answer = await work(tx.ctx)
-      if (answer.status < 300) await keep(tx, key, answer)
+      const [kept] = await tx.query(shelf.find)
+      if (kept) return answerAgain(kept)
+      const answer = await work()
+      if (answer.status < 300) await tx.query(shelf.keep(answer))
       return answer
     })
   } catch (error) {
     const problem = asProblem(error)
     if (problem?.status === 422 && problem.code !== 'IDEMPOTENCY_KEY_REUSED') {
       const { code, message: detail, errors, extra } = problem
-      await keep(db.tenant(ctx), key, { status: 422, body: { problem: { code, detail, errors, extra } } })
+      await alone.query(shelf.keep({ status: 422, body: { problem: { code, detail, errors, extra } } }))
     }
     throw error
   }
@@ -72,21 +96,36 @@ export function replayed(kept: {
   }
 }
 
-async function find(tx: Tx, key: Key): Promise<Answer | undefined> {
-  const [kept] = await tx.query(sql`
-    select status, headers, body, body_hash = ${key.bodyHash} as same from idempotency_keys
-    where tenant_id = ${tx.ctx.tenantId} and actor_id = ${tx.ctx.actor.id} and method = ${key.method} and path = ${key.path} and key = ${key.key}`)
-  if (!kept) return undefined
+function answerAgain(kept: Row): Answer {
   if (!kept.same) throw rule('IDEMPOTENCY_KEY_REUSED', 'This Idempotency-Key was used with another body')
   return replayed({ status: kept.status, headers: kept.headers, body: kept.body })
 }
 
-async function keep(tx: Tx, key: Key, answer: Answer): Promise<void> {
-  const body =
-    answer.body === undefined ? null : answer.body instanceof JsonText ? answer.body.json : JSON.stringify(answer.body)
-  await tx.query(sql`
+const shelfOf = (ctx: Ctx, key: Key): Shelf => ({
+  lock: lockOf(ctx, key),
+  find: sql`
+    select status, headers, body, body_hash = ${key.bodyHash} as same from idempotency_keys
+    where tenant_id = ${ctx.tenantId} and actor_id = ${ctx.actor.id} and method = ${key.method} and path = ${key.path} and key = ${key.key}`,
+  keep: (answer) => sql`
     insert into idempotency_keys (tenant_id, actor_id, method, path, key, body_hash, status, headers, body)
-    values (${tx.ctx.tenantId}, ${tx.ctx.actor.id}, ${key.method}, ${key.path}, ${key.key}, ${key.bodyHash}, ${answer.status},
-            ${JSON.stringify(answer.headers ?? {})}, ${body})
-    on conflict do nothing`)
+    values (${ctx.tenantId}, ${ctx.actor.id}, ${key.method}, ${key.path}, ${key.key}, ${key.bodyHash}, ${answer.status},
+            ${JSON.stringify(answer.headers ?? {})}, ${textOf(answer)})
+    on conflict do nothing`,
+})
+
+const shelfOfOperator = ({ id }: Operator, key: Key): Shelf => ({
+  lock: `operator ${id} ${key.method} ${key.path} ${key.key}`,
+  find: sql`
+    select status, headers, body, body_hash = ${key.bodyHash} as same from operator_idempotency_keys
+    where operator_id = ${id} and method = ${key.method} and path = ${key.path} and key = ${key.key}`,
+  keep: (answer) => sql`
+    insert into operator_idempotency_keys (operator_id, method, path, key, body_hash, status, headers, body)
+    values (${id}, ${key.method}, ${key.path}, ${key.key}, ${key.bodyHash}, ${answer.status},
+            ${JSON.stringify(answer.headers ?? {})}, ${textOf(answer)})
+    on conflict do nothing`,
+})
+
+function textOf({ body }: Answer): string | null {
+  if (body === undefined) return null
+  return body instanceof JsonText ? body.json : JSON.stringify(body)
 }

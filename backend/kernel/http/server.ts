@@ -10,7 +10,7 @@ import express, {
   type Router,
 } from 'express'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
+import type { Ctx, Operator } from '../context.ts'
 import type { Database } from '../db/database.ts'
 import { forbidden, notFound, Problem, unauthenticated } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
@@ -18,9 +18,18 @@ import type { Logger } from '../log.ts'
 import type { Authenticator, SignedIn, SignedInOperator } from './authenticator.ts'
 import { parseBody, parsePart, rawBody } from './body.ts'
 import { readForm } from './form.ts'
-import { once, readKey } from './idempotency.ts'
+import { type Key, once, onceForOperator, readKey } from './idempotency.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
-import { type Answer, Bytes, type Caller, JsonText, type PrivateRoute, type Request, type Route } from './route.ts'
+import {
+  type Answer,
+  Bytes,
+  type Caller,
+  JsonText,
+  type OperatorRoute,
+  type PrivateRoute,
+  type Request,
+  type Route,
+} from './route.ts'
 import { securityHeaders } from './security-headers.ts'
 
 export interface HttpOptions {
@@ -162,12 +171,24 @@ function handlerFor(
   const { ctx, operator } = who
   if (route.access === 'operator') {
     if (!operator) throw forbidden('Only platform operators may do this')
-    return (parsed) => route.handle(operator, parsed)
+    return (parsed) => answerOperator(route, operator, request, parsed, options)
   }
   if (!operator) return (parsed) => answerPrivately(route, ctx, request, parsed, options)
   const { handleOperator } = route
   if (!handleOperator) throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
   return () => handleOperator(operator)
+}
+
+async function answerOperator(
+  route: OperatorRoute,
+  operator: Operator,
+  request: ExpressRequest,
+  parsed: Request<unknown, unknown, unknown>,
+  options: HttpOptions,
+): Promise<Answer> {
+  const work = () => route.handle(operator, parsed)
+  const key = keyOf(route, request, parsed)
+  return key ? onceForOperator(options.db, operator, key, work) : work()
 }
 
 async function answerPrivately(
@@ -177,10 +198,14 @@ async function answerPrivately(
   parsed: Request<unknown, unknown, unknown>,
   options: HttpOptions,
 ): Promise<Answer> {
-  if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction')
-    return route.handle(ctx, parsed)
-  const key = readKey(request.get('Idempotency-Key'), 'POST', parsed.path, request.body)
+  const key = keyOf(route, request, parsed)
   return key ? once(options.db, ctx, key, (joined) => route.handle(joined, parsed)) : route.handle(ctx, parsed)
+}
+
+/** The key of a POST that the server keeps; none where the handler does so itself or none is offered. */
+function keyOf(route: Route, request: ExpressRequest, { path }: Request<unknown, unknown, unknown>): Key | undefined {
+  if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction') return undefined
+  return readKey(request.get('Idempotency-Key'), 'POST', path, request.body)
 }
 
 function parse(route: Route, request: ExpressRequest): Request<unknown, unknown, unknown> {

@@ -10,6 +10,12 @@ export function authModule(options: AuthOptions): Module {
     routes: authRoutes(options),
     schedules: [
       {
+        name: 'operators.expire',
+        queue: 'cleanup',
+        cron: '40 * * * *',
+        run: ({ dryRun }) => expireOperators(options.db, dryRun),
+      },
+      {
         name: 'sessions.expire',
         queue: 'cleanup',
         cron: '35 * * * *',
@@ -36,6 +42,19 @@ async function expireSessions(db: Database, dryRun: boolean): Promise<{ sessions
             select count(*)::integer as sessions from gone`,
   )
   return { sessions: row?.sessions ?? 0 }
+}
+
+/** Of platform operators the same: sessions for a week, answers to keys for a day. */
+async function expireOperators(db: Database, dryRun: boolean): Promise<{ sessions: number; keys: number }> {
+  const [row] = await db.worker.query(
+    dryRun
+      ? sql`select (select count(*) from operator_sessions where expires_at < now() - interval '7 days')::integer as sessions,
+                   (select count(*) from operator_idempotency_keys where created_at < now() - interval '24 hours')::integer as keys`
+      : sql`with sessions as (delete from operator_sessions where expires_at < now() - interval '7 days' returning 1),
+              keys as (delete from operator_idempotency_keys where created_at < now() - interval '24 hours' returning 1)
+            select (select count(*) from sessions)::integer as sessions, (select count(*) from keys)::integer as keys`,
+  )
+  return { sessions: row?.sessions ?? 0, keys: row?.keys ?? 0 }
 }
 
 /** The contract keeps the first answer for a day. */

@@ -133,6 +133,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     working: config.role !== 'web',
   })
   const subscribed = [
+    ...entities.subscriptions,
     ...[...consumers, jobs].flatMap((module) => module.subscriptions ?? []),
     ...(extra.subscriptions ?? []),
   ]

@@ -128,6 +128,9 @@ const verbs: Readonly<Record<string, EventKind>> = {
   // Nobody did it: the clock did.
   'task.due': { sentence: '', action: null },
   'task.overdue': { sentence: '', action: null },
+  'tag.merged': { sentence: '{actor} merged other tags into the tag {name}', action: 'updated' },
+  // The rest of a long change of tags is still to be done.
+  'tag.relabelling': { sentence: '', action: null },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },

@@ -5,6 +5,7 @@ import { createLister, type QuickFind } from '../kernel/entity/lister.ts'
 import { createRegistry, type Registry } from '../kernel/entity/registry.ts'
 import { createRepository, type Repository } from '../kernel/entity/repository.ts'
 import { entityRoutes, everything, type Offer } from '../kernel/entity/router.ts'
+import type { Subscription } from '../kernel/events/subscription.ts'
 import type { Route } from '../kernel/http/route.ts'
 import { commentRoutes } from './comments/comment.routes.ts'
 import { company } from './companies/company.entity.ts'
@@ -28,6 +29,8 @@ import { product } from './products/product.entity.ts'
 import { scoredByRules } from './scoring-rules/scored.ts'
 import { fittingRules } from './scoring-rules/scoring-rule.actions.ts'
 import { scoringRule } from './scoring-rules/scoring-rule.entity.ts'
+import { taggedNouns } from './tags/relabel.ts'
+import { relabellingSubscription } from './tags/relabelling.ts'
 import { tag } from './tags/tag.entity.ts'
 import { tagRoutes } from './tags/tag.routes.ts'
 import { target } from './targets/target.entity.ts'
@@ -71,7 +74,7 @@ const nouns: readonly Noun[] = [
   { entity: interaction, offers: everything, entailing: movingLastContact },
   { entity: product, offers: everything },
   { entity: pipeline, offers: ['list', 'get'], routes: pipelineRoutes },
-  { entity: tag, offers: ['list', 'get', 'create', 'update'], routes: tagRoutes },
+  { entity: tag, offers: ['list', 'get', 'create'], routes: tagRoutes },
   { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
   { entity: lookup, offers: [], routes: lookupRoutes },
   { entity: view, offers: [], routes: viewRoutes },
@@ -91,6 +94,7 @@ export interface Entities {
   /** The nouns whose deleted records can be restored. */
   readonly restorable: readonly Entity[]
   repository(type: string): Repository
+  readonly subscriptions: readonly Subscription[]
   /** The routes need the quick find, which the search gives. */
   routes(find: QuickFind): Route[]
 }
@@ -123,6 +127,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     registry,
     restorable: nouns.filter(({ offers }) => offers.includes('restore')).map(({ entity }) => entity),
     repository,
+    subscriptions: [relabellingSubscription(db, taggedNouns(registry.entities, repository))],
     routes: (find) => [
       ...nouns.flatMap(({ entity, offers, routes }) => [
         ...entityRoutes(

@@ -69,6 +69,13 @@ export const operations: Readonly<Record<string, Example>> = {
 
   ...settings('Pipeline', 'pipeline', () => ({ name: unique('Partners'), stages: [{ name: 'Open' }] })),
   ...settings('Tag', 'tag', () => ({ name: unique('vip') }), { color: '#d4af37' }),
+  mergeTag: async ({ alice }) => {
+    const [into, from] = [
+      await alice.build('tag', { name: unique('a') }),
+      await alice.build('tag', { name: unique('b') }),
+    ]
+    return { ...at(into.id), body: { fromIds: [from.id] } }
+  },
   ...settings('CustomField', 'customField', () => customField(), { label: 'Region' }),
   ...settings('Team', 'team', () => ({ name: unique('Central') })),
   ...settings('ExchangeRate', 'exchangeRate', () => ({ currency: 'EUR', rate: 1.1, validFrom: anyDay() }), {

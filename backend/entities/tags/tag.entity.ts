@@ -7,7 +7,7 @@ export const tag = defineEntity({
   type: 'tag',
   path: 'tags',
   fields: {
-    name: text({ required: true, max: 50, sort: true, fixed: true, filter: ['eq', 'in'] }),
+    name: text({ required: true, max: 50, sort: true, filter: ['eq', 'in'] }),
     color: ruled(z.string().regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #1f77b4')),
     description: text({ max: 500, filter: [] }),
   },

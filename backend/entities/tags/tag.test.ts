@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
-import type { Client } from '../../test/client.ts'
+import { type Client, eventually } from '../../test/client.ts'
 
 let house: TestApp
 let alice: Client
@@ -33,11 +33,13 @@ test.each([
   { name: 7 },
 ])('%j is 400', async (body) => expect((await alice.post('/tags', body)).status).toBe(400))
 
-test('a name is taken once, and fixed', async () => {
+test('a name is taken once', async () => {
   const { id } = await alice.build('tag', { name: 'silver' })
   const again = await alice.post('/tags', { name: 'silver' })
   expect(again.body).toMatchObject({ status: 409, code: 'DUPLICATE', errors: [{ path: 'name' }] })
-  expect((await alice.patch(`/tags/${id}`, { name: 'bronze' })).body.errors[0].path).toBe('name')
+  await alice.build('tag', { name: 'bronze' })
+  const taken = await alice.patch(`/tags/${id}`, { name: 'bronze' })
+  expect(taken.body).toMatchObject({ status: 409, code: 'DUPLICATE', errors: [{ path: 'name' }] })
   expect((await alice.patch(`/tags/${id}`, { name: 'silver' })).body.version).toBe(1)
 })
 
@@ -72,15 +74,150 @@ describe('tags of records', () => {
   })
 })
 
+describe('what is made along with a record', () => {
+  test('is told like any other tag, and found', async () => {
+    await alice.build('company', { tags: ['zeppelins', 'airships'] })
+    const bulk = ['one', 'two'].map((name) => ({ op: 'create', data: { name, tags: ['balloons', `balloon ${name}`] } }))
+    await alice.post('/companies/bulk', { operations: bulk })
+    for (const name of ['zeppelins', 'airships', 'balloons', 'balloon one', 'balloon two']) {
+      const [tag] = await tagsNamed(name)
+      const [created] = await alice.timeline('tag', tag.id, 1)
+      expect(created).toMatchObject({
+        action: 'created',
+        entityName: name,
+        actor: { id: alice.userId },
+        changes: [{ field: 'name', oldValue: null, newValue: name }],
+        metadata: { version: 1 },
+      })
+    }
+    const found = await eventually(async () => {
+      const { data } = (await alice.get('/tags?q=zeppelins')).body
+      return data.length > 0 && data
+    }, 'the tag in the quick find')
+    expect(found).toMatchObject([{ name: 'zeppelins' }])
+  })
+})
+
+const tagsOf = async (path: string): Promise<string[]> => (await alice.get(path)).body.tags
+const found = async (tag: string): Promise<number> => (await alice.get(`/notes?tags=${tag}`)).body.data.length
+
+describe('a new name', () => {
+  test('is taken over by all records that carry it, with version, timeline and search', async () => {
+    const note = await alice.build('note', { body: 'Kites', tags: ['first', 'wrong', 'last'] })
+    const both = await bob.build('company', { tags: ['wrong', 'right'] })
+    const [tag] = await tagsNamed('wrong')
+    await alice.delete(`/tags/${(await tagsNamed('right'))[0].id}`)
+    expect(await tagsOf(`/companies/${both.id}`)).toEqual(['wrong'])
+    const renamed = await alice.patch(`/tags/${tag.id}`, { name: 'right', color: '#d4af37' }, { 'If-Match': '"1"' })
+    expect(renamed.body).toMatchObject({ id: tag.id, name: 'right', color: '#d4af37', version: 2 })
+    expect((await alice.get(`/notes/${note.id}`)).body).toMatchObject({ tags: ['first', 'right', 'last'], version: 2 })
+    expect([await found('wrong'), await found('right')]).toEqual([0, 1])
+    expect(await tagsOf(`/companies/${both.id}`)).toEqual(['right'])
+    expect(await tagsNamed('wrong')).toEqual([])
+    const [, changed] = await alice.timeline('note', note.id, 2)
+    expect(changed).toMatchObject({
+      action: 'updated',
+      actor: { id: alice.userId },
+      changes: [{ field: 'tags', oldValue: ['first', 'wrong', 'last'], newValue: ['first', 'right', 'last'] }],
+    })
+    await eventually(async () => {
+      const { data } = (await alice.get('/search?q=kites&tags=right')).body
+      return data.length === 1
+    }, 'the note in the search under its new tag')
+  })
+
+  test('is refused to who may not change all that carry it, and under a stale version', async () => {
+    await alice.build('note', { tags: ['shared'] })
+    const [tag] = await tagsNamed('shared')
+    const mary = await house.join('Mary', 'manager')
+    for (const who of [bob, mary]) {
+      expect((await who.patch(`/tags/${tag.id}`, { name: 'mine' })).status).toBe(403)
+      expect((await who.delete(`/tags/${tag.id}`)).status).toBe(403)
+    }
+    const own = await bob.build('tag', { name: 'unused' })
+    expect((await bob.patch(`/tags/${own.id}`, { name: 'still unused' })).status).toBe(200)
+    expect((await bob.post(`/tags/${own.id}/merge`, { fromIds: [tag.id] })).status).toBe(403)
+    expect((await alice.patch(`/tags/${tag.id}`, { name: 'x' }, { 'If-Match': '"9"' })).status).toBe(412)
+    expect((await alice.patch(`/tags/${tag.id}`, { name: ' ' })).status).toBe(400)
+    expect((await house.charlie.patch(`/tags/${tag.id}`, { name: 'x' })).status).toBe(404)
+    expect(await found('shared')).toBe(1)
+  })
+
+  test('reaches more records than a request can wait for', async () => {
+    const operations = Array.from({ length: 1_000 }, (_none, index) => ({
+      op: 'create',
+      data: { body: `Note ${index}`, tags: ['many', 'more'] },
+    }))
+    await alice.post('/notes/bulk', { operations })
+    await alice.post('/notes/bulk', { operations: operations.slice(0, 300) })
+    const [tag] = await tagsNamed('many')
+    expect((await alice.patch(`/tags/${tag.id}`, { name: 'lots' })).status).toBe(200)
+    const total = async (name: string) => (await alice.get(`/notes?tags=${name}&count=exact&limit=1`)).body.page.total
+    expect(await total('lots')).toBeGreaterThanOrEqual(1_000)
+    await eventually(async () => (await total('lots')) === 1_300, 'all records under the new name')
+    expect(await total('many')).toBe(0)
+    expect(await total('more')).toBe(1_300)
+  })
+})
+
+describe('tags that are one', () => {
+  test('are folded into it', async () => {
+    const note = await alice.build('note', { tags: ['big', 'customer', 'large', 'huge'] })
+    const other = await alice.build('task', { tags: ['huge'] })
+    const [large] = await tagsNamed('large')
+    const from = [...(await tagsNamed('big')), ...(await tagsNamed('huge'))].map(({ id }: { id: string }) => id)
+    const merged = await alice.post(`/tags/${large.id}/merge`, { fromIds: [...from, from[0]] })
+    expect([merged.status, merged.body]).toMatchObject([200, { id: large.id, name: 'large', version: 2 }])
+    expect(await tagsOf(`/notes/${note.id}`)).toEqual(['large', 'customer'])
+    expect(await tagsOf(`/tasks/${other.id}`)).toEqual(['large'])
+    for (const name of ['big', 'huge']) expect(await tagsNamed(name)).toEqual([])
+    expect([await found('big'), await found('large')]).toEqual([0, 1])
+    const [, told] = await alice.timeline('tag', large.id, 2)
+    expect(told).toMatchObject({
+      description: 'Alice merged other tags into the tag “large”',
+      metadata: { verb: 'merged' },
+    })
+  })
+
+  test('must be others, and of this tenant', async () => {
+    const { id } = await alice.build('tag', { name: 'target' })
+    const foreign = await house.charlie.build('tag', { name: 'target' })
+    for (const fromIds of [[id], [foreign.id], [], ['x'], 'x', ['01900000-0000-7000-8000-000000000000']]) {
+      const answer = await alice.post(`/tags/${id}/merge`, { fromIds })
+      expect([fromIds, answer.status, answer.body.errors[0].path]).toEqual([
+        fromIds,
+        400,
+        expect.stringMatching(/^fromIds/),
+      ])
+    }
+    expect((await house.charlie.post(`/tags/${id}/merge`, { fromIds: [foreign.id] })).status).toBe(404)
+    expect((await house.nobody.post(`/tags/${id}/merge`, { fromIds: [foreign.id] })).status).toBe(401)
+  })
+
+  test('by two at once are folded once', async () => {
+    const note = await alice.build('note', { tags: ['left', 'right one'] })
+    const [left] = await tagsNamed('left')
+    const [right] = await tagsNamed('right one')
+    const answers = await Promise.all([
+      alice.post(`/tags/${left.id}/merge`, { fromIds: [right.id] }),
+      alice.post(`/tags/${right.id}/merge`, { fromIds: [left.id] }),
+    ])
+    expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1)
+    const [tag] = await tagsOf(`/notes/${note.id}`)
+    expect(await tagsNamed(String(tag))).toHaveLength(1)
+  })
+})
+
 describe('deleting a tag', () => {
-  test('is refused while a record holds it', async () => {
-    const note = await alice.build('note', { tags: ['held'] })
-    const [tag] = await tagsNamed('held')
-    const answer = await alice.delete(`/tags/${tag.id}`)
-    expect([answer.status, answer.body.code]).toEqual([422, 'TAG_IN_USE'])
-    await alice.patch(`/notes/${note.id}`, { tags: [] })
+  test('takes it off its records', async () => {
+    const note = await alice.build('note', { tags: ['kept', 'dropped'] })
+    const [tag] = await tagsNamed('dropped')
+    expect((await alice.delete(`/tags/${tag.id}`, undefined, { 'If-Match': '"9"' })).status).toBe(412)
+    expect(await found('dropped')).toBe(1)
     expect((await alice.delete(`/tags/${tag.id}`)).status).toBe(204)
-    expect(await tagsNamed('held')).toEqual([])
+    expect(await tagsNamed('dropped')).toEqual([])
+    expect((await alice.get(`/notes/${note.id}`)).body).toMatchObject({ tags: ['kept'], version: 2 })
+    expect(await found('dropped')).toBe(0)
   })
 
   test('frees its name; a record that comes back with it makes it anew', async () => {
@@ -97,6 +234,5 @@ describe('deleting a tag', () => {
     const { id } = await alice.build('tag', { name: 'own' })
     expect((await house.charlie.delete(`/tags/${id}`)).status).toBe(404)
     expect((await house.nobody.delete(`/tags/${id}`)).status).toBe(401)
-    expect((await alice.delete(`/tags/${id}`, undefined, { 'If-Match': '"9"' })).status).toBe(412)
   })
 })

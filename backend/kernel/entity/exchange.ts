@@ -3,8 +3,10 @@ import { fill, planCache } from '../db/plan.ts'
 import { newId } from '../ids.ts'
 import { columnOf, type Entity } from './define.ts'
 import { documentSql } from './document.ts'
+import { changedChanges, eventSql } from './event-sql.ts'
+import type { Registry } from './registry.ts'
 import { sideSql } from './sides.ts'
-import { changedChanges, eventSql, nameSql, stampsOf } from './write-plan.ts'
+import { nameSql, stampsOf } from './write-plan.ts'
 import { signed, type Values } from './write-values.ts'
 
 /** A record whose member is to become another value, if it is what it is thought to be. */
@@ -18,7 +20,7 @@ export interface Exchanged {
 export type Exchange = (tx: Tx, member: string, records: readonly Exchanged[], data?: Values) => Promise<string[]>
 
 /** Makes the exchange of a noun. Records that are deleted, or whose member is something else by now, are left alone. */
-export function createExchange(entity: Entity): Exchange {
+export function createExchange(entity: Entity, registry: Registry): Exchange {
   const plans = planCache(50)
 
   return async (tx, member, records, data = {}) => {
@@ -39,8 +41,8 @@ export function createExchange(entity: Entity): Exchange {
           update ${entity.table} r set ${[`${column} = o."to"`, ...stampsOf(entity, bind)].join(', ')}
           from old o where r.tenant_id = ${tenant} and r.id = o.id returning r.*
         ), after as materialized (select r.*, ${doc} as doc from new r),
-        event as (${eventSql(entity, nameSql(entity, undefined), changedChanges, 'after n join old o on o.id = n.id', 'o."eventId"', bind)}),
-        ${sideSql(entity, [member], 'follow', bind)
+        event as (${eventSql(entity, nameSql(entity, undefined), changedChanges, 'after n join old o on o.id = n.id', { id: 'o."eventId"' }, bind)}),
+        ${sideSql(entity, [member], 'follow', registry, bind)
           .map((cte) => `${cte},`)
           .join('\n')}
         done as (select n.id, n.version, e.name from after n join event e on e.record_id = n.id)

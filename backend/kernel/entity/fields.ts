@@ -52,6 +52,8 @@ export interface Field<T = unknown> {
   readonly choices?: readonly string[]
   /** The members of an object that columns of a table may hold by themselves (`address.country`). */
   readonly parts?: Readonly<Record<string, Field>>
+  /** The noun of which a record is made for each name that is new. */
+  readonly makes?: string
   /** Weight in the search document: A is the title's. */
   readonly searched?: 'A' | 'B' | 'C' | 'D'
   /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
@@ -349,6 +351,7 @@ export const tags = (): Field<string[]> => ({
   print: (column) => `to_jsonb(${column})`,
   filter: textual,
   side: 'tags',
+  makes: 'tag',
   example: ['vip'],
 })
 

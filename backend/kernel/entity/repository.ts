@@ -16,7 +16,8 @@ import { createInsert, type Made, type NewRecord } from './insert.ts'
 import type { Registry } from './registry.ts'
 import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
 import type { Changed, Expected, Replayed, Stored } from './stored.ts'
-import { type Values, withoutNulls, writableOf } from './write-values.ts'
+import { changeManySql, type MassShape } from './write-plan.ts'
+import { type Values, withoutNulls, writableOf, writeParameters } from './write-values.ts'
 
 export type { Changed, Expected, Replayed, Stored } from './stored.ts'
 export type { Values } from './write-values.ts'
@@ -42,7 +43,9 @@ export interface Repository {
   retire(tx: Tx, id: string, verb: string, data: Values): Promise<Changed>
   /** Changes one member of many records in a statement, each from what it was; gives those that were so. */
   exchange: Exchange
-  remove(tx: Tx, id: string, expected?: Expected): Promise<Changed>
+  /** Changes live records alike, whosever they are: who calls has seen to the rights. Gives how many changed. */
+  changeMany(tx: Tx, ids: readonly string[], shape: MassShape, parameters: Values): Promise<number>
+  remove(tx: Tx, id: string, expected?: Expected, data?: Values): Promise<Changed>
   restore(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   archive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   unarchive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
@@ -173,8 +176,17 @@ export function createRepository(entity: Entity, registry: Registry, customField
         { among: 'live', verb, fixed: { deleted_at: 'now()' }, sides: 'clear', scope: scopeOf(tx, 'delete') },
         { data },
       ),
-    exchange: createExchange(entity),
-    remove: (tx, id, expected = null) =>
+    exchange: createExchange(entity, registry),
+    changeMany: async (tx, ids, shape, parameters) => {
+      const made = plans(`many ${shape.name}`, (bind) => changeManySql(entity, shape, registry, bind))
+      const eventIds = ids.map(() => newId())
+      const written = { ...writeParameters(tx, entity, {}, null, {}), ...parameters, ids, eventIds }
+      const rows = await tx.query(fill(made, written))
+      for (const { id: recordId, version, event: name } of rows)
+        tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId, version })
+      return rows.length
+    },
+    remove: (tx, id, expected = null, data = {}) =>
       change(
         tx,
         id,
@@ -185,7 +197,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
           sides: 'clear',
           scope: scopeOf(tx, 'delete'),
         },
-        { expected },
+        { expected, data },
       ),
     restore: async (tx, id, expected = null) => {
       const made = plan(

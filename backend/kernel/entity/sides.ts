@@ -1,6 +1,9 @@
 import type { Binder } from '../db/plan.ts'
 import { columnOf, type Entity } from './define.ts'
+import { documentSql } from './document.ts'
+import { createdChanges, eventSql } from './event-sql.ts'
 import type { Field } from './fields.ts'
+import type { Registry } from './registry.ts'
 
 /** How the side tables of a record are to follow: a new record enters them, a changed one follows, one that leaves the lists clears them. */
 export type SideChange = 'enter' | 'follow' | 'clear'
@@ -9,19 +12,26 @@ export type SideChange = 'enter' | 'follow' | 'clear'
  * CTEs that keep the narrow side tables in step with the row that `after` gives: rows that are no longer so go, new ones
  * come, all in the statement of the change itself.
  */
-export function sideSql(entity: Entity, names: readonly string[], change: SideChange, bind: Binder): string[] {
+export function sideSql(
+  entity: Entity,
+  names: readonly string[],
+  change: SideChange,
+  registry: Registry,
+  bind: Binder,
+): string[] {
   if (change === 'clear') return clear(entity, bind)
   return names.flatMap((name) => {
     const field = entity.all[name]
-    if (field?.side === 'tags') return tagsSql(entity, change, bind)
+    if (field?.side === 'tags') return tagsSql(entity, field, change, registry, bind)
     if (field?.side === 'links') return linksSql(entity, name, field, change, bind)
     if (field?.side === 'custom') return customSql(change, bind)
     return []
   })
 }
 
-function tagsSql(entity: Entity, change: SideChange, bind: Binder): string[] {
+function tagsSql(entity: Entity, field: Field, change: SideChange, registry: Registry, bind: Binder): string[] {
   const tenant = bind('tenant', 'uuid')
+  const tag = registry.entities.get(field.makes ?? '')
   return [
     ...follows(
       change,
@@ -34,7 +44,14 @@ function tagsSql(entity: Entity, change: SideChange, bind: Binder): string[] {
        select ${tenant}, made.id, made.name, now(), now(), ${bind('actor', 'uuid')}
        from after n, unnest(${bind('tagNames', 'text[]')}, ${bind('tagIds', 'uuid[]')}) as made(name, id)
        where not exists (select 1 from tags t where t.tenant_id = ${tenant} and t.name = made.name and t.deleted_at is null)
-       on conflict do nothing)`,
+       on conflict do nothing returning *)`,
+    // Its event takes the id of the tag: with one of its own, every write with tags would have to bring it along.
+    ...(tag
+      ? [
+          `tags_shown as (select r.*, ${documentSql(tag, 'jsonb')} as doc from tags_made r)`,
+          `tags_told as (${eventSql(tag, "'tag.created'", createdChanges, 'tags_shown n', { id: 'n.id', data: "'{}'" }, bind)})`,
+        ]
+      : []),
   ]
 }
 

@@ -3,6 +3,7 @@ import type { Scope } from '../rights.ts'
 import { isMergedSql, resolvedSql } from './aliases.ts'
 import { columnOf, type Entity } from './define.ts'
 import { documentSql } from './document.ts'
+import { changedChanges, createdChanges, eventSql } from './event-sql.ts'
 import type { Field } from './fields.ts'
 import { missingSql } from './references.ts'
 import type { Registry } from './registry.ts'
@@ -31,7 +32,7 @@ export function createSql(entity: Entity, shape: CreateShape, registry: Registry
     `new as (${insertSql(entity, shape.names, registry, bind, bind)} from verdict v${withKey ? ', gate g where g.free and' : ' where'} v.missing = '{}' returning *)`,
     `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc from new r)`,
     `event as (${createdSql(entity, bind, bind)})`,
-    ...sideSql(entity, shape.names, 'enter', bind),
+    ...sideSql(entity, shape.names, 'enter', registry, bind),
     ...(withKey ? [keepKey(bind)] : []),
   ]
   const known = withKey
@@ -63,7 +64,7 @@ export function createManySql(entity: Entity, shape: CreateShape, registry: Regi
     `new as (${insertSql(entity, shape.names, registry, before, bind)} from verdict i where i.missing = '{}' returning *)`,
     `after as materialized (select r.*, ${documentSql(entity, 'jsonb')} as doc, i.* from new r join input i on i."p_id" = r.id)`,
     `event as (${createdSql(entity, after, bind)})`,
-    ...sideSql(entity, shape.names, 'enter', after),
+    ...sideSql(entity, shape.names, 'enter', registry, after),
   ]
   const rows = [...columns].map(([parameter, type]) => `"p_${parameter}" ${type}`).join(', ')
   return `with input as materialized (select * from jsonb_to_recordset(${bind('rows', 'jsonb')}) as i(${rows})),
@@ -104,7 +105,7 @@ function insertSql(entity: Entity, names: readonly string[], registry: Registry,
 }
 
 const createdSql = (entity: Entity, ofEach: Binder, bind: Binder): string =>
-  eventSql(entity, `'${entity.type}.created'`, createdChanges, 'after n', ofEach('eventId', 'uuid'), bind)
+  eventSql(entity, `'${entity.type}.created'`, createdChanges, 'after n', { id: ofEach('eventId', 'uuid') }, bind)
 
 /** What a change is made of. */
 export interface ChangeShape {
@@ -159,8 +160,8 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
        returning r.*)`,
     `after as materialized (select r.*, ${doc} as doc from new r)`,
-    `event as (${eventSql(entity, nameSql(entity, shape.verb), shape.withParts ? `${changedChanges} || ${bind('parts', 'jsonb')}` : changedChanges, 'after n, old o', bind('eventId', 'uuid'), bind)})`,
-    ...sideSql(entity, shape.names, shape.sides, bind),
+    `event as (${eventSql(entity, nameSql(entity, shape.verb), shape.withParts ? `${changedChanges} || ${bind('parts', 'jsonb')}` : changedChanges, 'after n, old o', { id: bind('eventId', 'uuid') }, bind)})`,
+    ...sideSql(entity, shape.names, shape.sides, registry, bind),
   ]
   return `with ${ctes.join(',\n')}
     select v.fresh, v.allowed, v.altered, v.missing, coalesce(n.doc, o.doc)::text as doc,
@@ -174,6 +175,37 @@ export const stampsOf = (entity: Entity, bind: Binder): string[] => [
   'updated_at = greatest(now(), o.updated_at)',
   ...(entity.changedBy ? [`${entity.changedBy} = ${bind('actor', 'uuid')}`] : []),
 ]
+
+/** What is done to many records at once. */
+export interface MassShape {
+  /** Names the plan: the same name, the same SQL. */
+  readonly name: string
+  /** Columns that are set to SQL over the row before, `o`. */
+  set(bind: Binder): Readonly<Record<string, string>>
+  /** Members whose side tables follow. */
+  readonly sides: readonly string[]
+}
+
+/** One statement that changes many live records alike; each has its version and its event, as if it were changed by itself. */
+export function changeManySql(entity: Entity, shape: MassShape, registry: Registry, bind: Binder): string {
+  const tenant = bind('tenant', 'uuid')
+  const pairs = Object.entries(shape.set(bind))
+  const doc = documentSql(entity, 'jsonb')
+  const ctes = [
+    `want as materialized (select * from unnest(${bind('ids', 'uuid[]')}, ${bind('eventIds', 'uuid[]')}) as w(id, event_id))`,
+    // In one order, so that two of these wait for each other instead of for ever.
+    `old as materialized (select r.*, ${doc} as doc from ${entity.table} r
+       where r.tenant_id = ${tenant} and r.id in (select w.id from want w) and r.deleted_at is null order by r.id for update of r)`,
+    `new as (update ${entity.table} r
+       set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
+       from old o where r.tenant_id = ${tenant} and r.id = o.id and (${pairs.map(([column, value]) => `o.${column} is distinct from ${value}`).join(' or ')})
+       returning r.*)`,
+    `after as materialized (select r.*, ${doc} as doc from new r)`,
+    `event as (${eventSql(entity, nameSql(entity, undefined), changedChanges, 'after n join old o on o.id = n.id join want w on w.id = n.id', { id: 'w.event_id' }, bind)})`,
+    ...sideSql(entity, shape.sides, 'follow', registry, bind),
+  ]
+  return `with ${ctes.join(',\n')} select n.id, n.version, e.name as event from after n join event e on e.record_id = n.id`
+}
 
 function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Binder): Record<string, string> {
   const sets: Record<string, string> = {}
@@ -212,30 +244,6 @@ export function nameSql(entity: Entity, verb: string | undefined): string {
   if (verb) return `'${entity.type}.${verb}'`
   const cases = (entity.verbs ?? []).map(({ verb, when }) => `when ${when} then '${entity.type}.${verb}'`)
   return cases.length === 0 ? `'${entity.type}.updated'` : `case ${cases.join(' ')} else '${entity.type}.updated' end`
-}
-
-const createdChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', null, 'newValue', m.value)), '[]')
-  from jsonb_each(n.doc) m
-  where m.value not in ('null', '[]', '{}', '""') and m.key not in ('id', 'version', 'createdAt', 'updatedAt', 'createdById'))`
-
-/** SQL for what a change has changed. */
-export const changedChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', o.doc -> m.key, 'newValue', m.value)), '[]')
-  from jsonb_each(n.doc) m where m.value is distinct from o.doc -> m.key and m.key not in ('version', 'updatedAt'))`
-
-/** SQL that appends the events of rows. */
-export function eventSql(
-  entity: Entity,
-  name: string,
-  changes: string,
-  from: string,
-  id: string,
-  bind: Binder,
-): string {
-  return `insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data)
-    select ${bind('tenant', 'uuid')}, ${id}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
-      ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},
-      ${changes}, n.doc, ${bind('data', 'jsonb')}
-    from ${from} returning name, record_id`
 }
 
 const keyPredicate = (bind: Binder): string =>

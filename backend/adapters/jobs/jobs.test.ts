@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { getNextMillis } from 'bullmq'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { roleUrl } from '../../kernel/db/roles.ts'
 import { createLogger } from '../../kernel/log.ts'
 import { asOwner } from '../../test/app.ts'
@@ -28,6 +29,21 @@ describe('jobs', () => {
     asOwner(inject('ownerUrl'), (server) => server.query(`drop database if exists ${database} with (force)`)),
   )
   jobsContract('on PostgreSQL', async () => openPostgresJobs(workerUrl, log))
+})
+
+test.each([
+  // The clock jumps from two to three: what is due between is done at the jump.
+  ['2027-03-27T12:00:00Z', ['2027-03-28T01:30:00Z', '2027-03-29T00:30:00Z']],
+  // It is half past two twice: the first counts.
+  ['2026-10-24T12:00:00Z', ['2026-10-25T00:30:00Z', '2026-10-26T01:30:00Z']],
+])('a schedule keeps its hour over the change of the clock after %s', (start, expected) => {
+  const turns: string[] = []
+  let time = Date.parse(start)
+  for (const _ of expected) {
+    time = getNextMillis(time, { pattern: '30 2 * * *', tz: 'Europe/Berlin' }) ?? 0
+    turns.push(new Date(time).toISOString().replace('.000', ''))
+  }
+  expect(turns).toEqual(expected)
 })
 
 // Debian: apt-get install redis-server. `.ci/run` does so, and counts a skipped test as a failure.

@@ -20,6 +20,7 @@ import {
   time,
 } from '../../kernel/entity/fields.ts'
 import { locale, timezone } from '../../kernel/entity/places.ts'
+import { hasRules } from '../scoring-rules/scoring-rule.entity.ts'
 
 const consents = {
   email: z.boolean(),
@@ -52,7 +53,13 @@ export const contact = defineEntity({
     companyId: ref('company', { include: 'company' }),
     jobTitle: text({ searched: 'C', pickList: 'job-title' }),
     stage: choice(['prospect', 'contact', 'customer', 'former'], { default: 'prospect' }),
-    leadScore: integer({ min: 0, max: 1_000_000, sort: true }),
+    leadScore: integer({
+      min: 0,
+      max: 1_000_000,
+      sort: true,
+      derivedWhile: hasRules('contact'),
+      describe: 'Worked out, and read-only, as long as there are scoring rules',
+    }),
     ownerId: ref('user', { include: 'owner', absent: 'actor' }),
     source: text({ max: 100, pickList: 'source' }),
     address: address(),

@@ -1,6 +1,7 @@
 import { address } from '../../kernel/entity/address.ts'
 import { defineEntity } from '../../kernel/entity/define.ts'
 import { choice, customFields, email, integer, phone, ref, tags, text, time } from '../../kernel/entity/fields.ts'
+import { hasRules } from '../scoring-rules/scoring-rule.entity.ts'
 
 /** Somebody who may become a customer. Converted, it becomes a contact, a company and a deal, and stays as it was. */
 export const lead = defineEntity({
@@ -25,7 +26,13 @@ export const lead = defineEntity({
       default: 'new',
       describe: '`converted` by the verb alone',
     }),
-    score: integer({ min: 0, max: 1_000_000, sort: true }),
+    score: integer({
+      min: 0,
+      max: 1_000_000,
+      sort: true,
+      derivedWhile: hasRules('lead'),
+      describe: 'Worked out, and read-only, as long as there are scoring rules',
+    }),
     ownerId: ref('user', { include: 'owner', absent: 'actor' }),
     address: address(),
     convertedAt: time({ readOnly: true, sort: true }),

@@ -7,6 +7,10 @@ export const scores = { contact: 'leadScore', lead: 'score' } as const satisfies
 
 export type Scored = keyof typeof scores
 
+/** SQL over the row `o` of a record: whether its score is worked out by rules. */
+export const hasRules = (type: Scored): string =>
+  `exists (select 1 from scoring_rules w where w.tenant_id = o.tenant_id and w.resource = '${type}' and w.active and w.deleted_at is null)`
+
 export const operators = [
   'eq',
   'ne',

@@ -62,6 +62,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       withUsers: (custom?.userIds.length ?? 0) > 0,
       whole: complete,
       withParts: parts.length > 0,
+      derived: Object.keys(derived),
     }
     const made = plans(JSON.stringify([whole, scopeShape(shape.scope)], withoutHolders), (bind) =>
       changeSql(entity, whole, registry, bind),

@@ -22,6 +22,8 @@ export interface Field<T = unknown> {
   readonly readOnly?: boolean
   /** Never null in the database, though absent on create: a trigger or the column's default says what it is. */
   readonly neverNull?: boolean
+  /** SQL over the row before, `o`: while it holds we work the member out, and it is read-only. An import leaves it as it is. */
+  readonly derivedWhile?: string
   /** What a create that leaves it out takes: the caller's id, or the tenant's currency. */
   readonly absent?: 'actor' | 'currency'
   /** An object whose members a PATCH merges; `null` clears a member. */

@@ -131,6 +131,8 @@ export interface ChangeShape {
   readonly known?: true
   /** Whether parts that stand in tables of their own changed with it: that is a change of the record by itself. */
   readonly withParts: boolean
+  /** Those of the members that we work out ourselves. */
+  readonly derived: readonly string[]
 }
 
 /**
@@ -151,7 +153,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
     `verdict as materialized (select
        ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
        ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
-       ${shape.withReadOnly ? alteredSql(bind) : `'{}'::text[]`} as altered,
+       ${alteredSql(entity, shape, bind)} as altered,
        ${shape.known ? `'{}'::text[]` : missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
        from old o)`,
     `new as (update ${entity.table} r
@@ -215,9 +217,8 @@ function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Bi
     const column = columnOf(name, field)
     const sent = resolvedSql(field, bind(name, field.type), registry, bind)
     // What is shown may come from elsewhere (a deal's probability from its stage): sent back as shown, it stays there.
-    const value = field.expression
-      ? `case when ${sent} is not distinct from ${field.expression} then o.${column} else ${sent} end`
-      : sent
+    const stays = field.expression ? `${sent} is not distinct from ${field.expression}` : heldWhile(name, field, shape)
+    const value = stays ? `case when ${stays} then o.${column} else ${sent} end` : sent
     sets[column] = shape.merged.includes(name)
       ? `nullif(jsonb_strip_nulls(coalesce(o.${column}, '{}') || ${value}), ${field.default === undefined ? `'{}'::jsonb` : 'null::jsonb'})`
       : value
@@ -236,8 +237,28 @@ function absentSql(field: Field, bind: Binder): string | null {
   return null
 }
 
-const alteredSql = (bind: Binder): string =>
-  `coalesce((select array_agg(sent.key) from jsonb_each(${bind('readOnly', 'jsonb')}) sent where sent.value is distinct from o.doc -> sent.key), '{}')`
+/** SQL for `array[...]` of the read-only members that were sent with another value than the record's. */
+function alteredSql(entity: Entity, shape: ChangeShape, bind: Binder): string {
+  const sent = shape.withReadOnly
+    ? `coalesce((select array_agg(sent.key) from jsonb_each(${bind('readOnly', 'jsonb')}) sent where sent.value is distinct from o.doc -> sent.key), '{}')`
+    : `'{}'::text[]`
+  const held = shape.names.flatMap((name) => {
+    const field = entity.all[name]
+    const condition = field && heldWhile(name, field, shape)
+    if (!condition) return []
+    const value = bind(name, field.type)
+    // What a PUT leaves out is no wish to clear it.
+    const differs = `${value} is distinct from o.${columnOf(name, field)}${shape.whole ? ` and ${value} is not null` : ''}`
+    return [
+      `case when ${bind('actorJson', 'jsonb')} ->> 'type' <> 'import' and ${differs} and ${condition} then '${name}' end`,
+    ]
+  })
+  return held.length === 0 ? sent : `${sent} || array_remove(array[${held.join(', ')}]::text[], null)`
+}
+
+/** SQL for whether a member stays what it is, whatever was sent. */
+const heldWhile = (name: string, field: Field, shape: ChangeShape): string | undefined =>
+  shape.derived.includes(name) ? undefined : field.derivedWhile
 
 /** SQL for the name of the event of a change, from the row before and after. */
 export function nameSql(entity: Entity, verb: string | undefined): string {

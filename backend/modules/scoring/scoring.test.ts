@@ -5,6 +5,7 @@ import { createEntities } from '../../entities/index.ts'
 import { createLogger } from '../../kernel/log.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
+import { systemCtx } from './scores.ts'
 import { scoringModule } from './scoring.module.ts'
 
 let house: TestApp
@@ -177,6 +178,23 @@ describe('scoring', () => {
     expect((await dave.patch(`/contacts/${id}`, contact)).body.version).toBe(version)
     const put = await dave.put(`/contacts/${id}`, { firstName: 'Put', jobTitle: 'chief' })
     expect(put.body).toMatchObject({ leadScore: 20, version: version + 1 })
+  })
+
+  test('is left out by an import, which may bring what an export gave', async () => {
+    const dave = await house.found('Imports', 'Dave')
+    await dave.build('scoringRule', { active: true, points: 4 })
+    const { db } = house.app.database
+    const contacts = createEntities(db, createCustomFields(db)).repository('contact')
+    const tx = db.tenant({
+      ...systemCtx(dave.tenantId, 'import'),
+      actor: { id: null, type: 'import', name: 'Import' },
+    })
+    const row = { firstName: 'Ada', jobTitle: 'chief', leadScore: 90 }
+    const { id } = await contacts.create(tx, row)
+    await contacts.createMany(tx, [{ values: row }, { values: { firstName: 'Ben' } }])
+    const { version } = await scored(dave, id, 4)
+    expect(await contacts.update(tx, id, { leadScore: 50 })).toMatchObject({ changed: false, version })
+    expect((await dave.get('/contacts?leadScore[gt]=4')).body.data).toEqual([])
   })
 
   test('property: through the front door a score is the sum of its explanation', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
 
 let house: TestApp
@@ -57,7 +57,7 @@ describe('values', () => {
       phone: '1234567',
       phones: ['7654321'],
       jobTitle: 'Analyst',
-      tags: ['vip', 'b'],
+      tags: ['vip', 'b', 'VIP'],
       address: { city: 'London' },
       doNotContact: true,
       externalId: `c-${a.id}`,
@@ -547,4 +547,21 @@ describe('two at once', () => {
     expect((await alice.get(`/notes?related=${b.id}`)).body.data).toEqual([])
     expect((await alice.get(`/deals?companyId=${a.id}&limit=200`)).body.data).toHaveLength(13)
   })
+})
+
+test('ten thousand contacts move with their company, and back', async () => {
+  const [a, b] = [await alice.build('company', { name: 'Big' }), await alice.build('company', { name: 'Big Ltd' })]
+  await asOwner(house.ownerUrl, (owner) =>
+    owner.query(
+      `insert into contacts (tenant_id, id, last_name, company_id, owner_id, created_at, updated_at)
+       select $1, gen_random_uuid(), 'No. ' || n, $2, $3, now(), now() from generate_series(1, 10000) n`,
+      [alice.tenantId, b.id, alice.userId],
+    ),
+  )
+  const count = async (id: string) => (await alice.get(`/contacts?companyId=${id}&count=exact&limit=1`)).body.page.total
+  await merged(a, [b], {}, 'companies')
+  expect([await count(a.id), await count(b.id)]).toEqual([10_000, 0])
+  const { body } = await alice.post(`/companies/${a.id}/unmerge`)
+  expect(body.unmerged).toEqual({ ids: [b.id], kept: [], left: [] })
+  expect([await count(a.id), await count(b.id)]).toEqual([0, 10_000])
 })

@@ -33,14 +33,15 @@ export function combine(entity: Mergeable, held: readonly Part[], take: Take): R
   const result: Record<string, unknown> = Object.create(null)
   for (const name of new Set(held.flatMap(({ members }) => Object.keys(members)))) {
     const all = held.map(({ members }) => members[name])
-    if (take[name] === undefined && isList(entity, name)) result[name] = united(all)
+    if (take[name] === undefined && isList(entity, name)) result[name] = united(entity, name, all)
     else if (take[name] === undefined && entity.sameness.any?.includes(name)) result[name] = all.includes(true)
     else result[name] = from(name)?.members[name] ?? held[0]?.members[name] ?? null
   }
   keepMoneyWithCurrency(entity, result, from, take)
   for (const [name, list] of Object.entries(entity.sameness.spare ?? {})) {
-    if (take[list] === undefined)
-      result[list] = without(united([result[list], held.map(({ members }) => members[name])]), result[name])
+    const kept = normal(entity, list, result[name])
+    const spare = held.map(({ members }) => members[name]).filter((value) => normal(entity, list, value) !== kept)
+    if (take[list] === undefined) result[list] = united(entity, list, [result[list], spare])
   }
   for (const [name, value] of Object.entries(result)) refuseTooMany(entity, name, value)
   return result
@@ -81,20 +82,21 @@ const lists = new Set(['emails', 'phones', 'tags', 'refs', 'related'])
 
 const isList = (entity: Entity, name: string): boolean => lists.has(entity.all[name]?.kind ?? '')
 
-/** Each once, at its first place; texts are the same in any case. */
-function united(all: readonly unknown[]): unknown[] {
-  const found = new Map<string, unknown>()
-  for (const value of all.flat()) {
-    const key = typeof value === 'string' ? value.toLowerCase() : JSON.stringify(value)
-    if (!isEmpty(value) && !found.has(key)) found.set(key, value)
+/** The first list as it is, and of the others what is not in it. */
+function united(entity: Entity, name: string, [first, ...others]: readonly unknown[]): unknown[] {
+  const all = Array.isArray(first) ? [...first] : []
+  const known = new Set(all.map((value) => normal(entity, name, value)))
+  for (const value of others.flat()) {
+    const key = normal(entity, name, value)
+    if (!isEmpty(value) && !known.has(key)) all.push(value)
+    known.add(key)
   }
-  return [...found.values()]
+  return all
 }
 
-function without(list: unknown[], value: unknown): unknown[] {
-  const same = String(value ?? '').toLowerCase()
-  return list.filter((item) => String(item).toLowerCase() !== same)
-}
+/** Addresses are the same in any case; of tags each spelling is one of its own. */
+const normal = (entity: Entity, name: string, value: unknown): string =>
+  entity.all[name]?.kind === 'emails' ? String(value).toLowerCase() : JSON.stringify(value)
 
 /** An amount goes nowhere without the currency that it was in. */
 function keepMoneyWithCurrency(

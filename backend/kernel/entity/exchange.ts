@@ -16,7 +16,7 @@ export interface Exchanged {
   readonly to: unknown
 }
 
-/** Changes one member of many records, with an event each; asks for no rights, as it follows from a change elsewhere. */
+/** Changes one member of many records, a few hundred a statement and with an event each; asks for no rights, as it follows from a change elsewhere. */
 export type Exchange = (tx: Tx, member: string, records: readonly Exchanged[], data?: Values) => Promise<string[]>
 
 /** Makes the exchange of a noun. Records that are deleted, or whose member is something else by now, are left alone. */
@@ -48,12 +48,20 @@ export function createExchange(entity: Entity, registry: Registry): Exchange {
         done as (select n.id, n.version, e.name from after n join event e on e.record_id = n.id)
         select * from done`
     })
-    const rows = records.map((record) => ({ ...record, eventId: newId() }))
-    const done = await tx.query<{ id: string; version: number; name: string }>(
-      fill(plan, { ...signed(tx, data), rows: JSON.stringify(rows) }),
-    )
-    for (const { id, version, name } of done)
-      tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId: id, version })
-    return done.map(({ id }) => id)
+    const done: string[] = []
+    for (let start = 0; start < records.length; start += atOnce) {
+      const rows = records.slice(start, start + atOnce).map((record) => ({ ...record, eventId: newId() }))
+      const changed = await tx.query<{ id: string; version: number; name: string }>(
+        fill(plan, { ...signed(tx, data), rows: JSON.stringify(rows) }),
+      )
+      for (const { id, version, name } of changed) {
+        tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId: id, version })
+        done.push(id)
+      }
+    }
+    return done
   }
 }
+
+/** The planner expects few rows of a CTE and joins them in nested loops: ten thousand at once ran into the statement's timeout. */
+const atOnce = 100

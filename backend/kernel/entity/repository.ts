@@ -41,7 +41,7 @@ export interface Repository {
   rewrite(tx: Tx, id: string, values: Values, options?: Derivation): Promise<Changed>
   /** Takes a record out of the lists by a verb of its own. */
   retire(tx: Tx, id: string, verb: string, data: Values): Promise<Changed>
-  /** Changes one member of many records in a statement, each from what it was; gives those that were so. */
+  /** Changes one member of many records, each from what it was; gives those that were so. */
   exchange: Exchange
   /** Changes live records alike, whosever they are: who calls has seen to the rights. Gives how many changed. */
   changeMany(tx: Tx, ids: readonly string[], shape: MassShape, parameters: Values): Promise<number>

@@ -22,7 +22,7 @@ export interface Wish {
 }
 
 /** So many references move in one transaction; more would hold up everybody else for too long. */
-export const mostMoved = 20_000
+export const mostMoved = 10_000
 
 /** Above this many references their changes go in the lane of bulk work. */
 export const manyMoved = 100

@@ -549,19 +549,37 @@ describe('two at once', () => {
   })
 })
 
-test('ten thousand contacts move with their company, and back', async () => {
-  const [a, b] = [await alice.build('company', { name: 'Big' }), await alice.build('company', { name: 'Big Ltd' })]
-  await asOwner(house.ownerUrl, (owner) =>
-    owner.query(
-      `insert into contacts (tenant_id, id, last_name, company_id, owner_id, created_at, updated_at)
-       select $1, gen_random_uuid(), 'No. ' || n, $2, $3, now(), now() from generate_series(1, 10000) n`,
-      [alice.tenantId, b.id, alice.userId],
-    ),
-  )
-  const count = async (id: string) => (await alice.get(`/contacts?companyId=${id}&count=exact&limit=1`)).body.page.total
-  await merged(a, [b], {}, 'companies')
-  expect([await count(a.id), await count(b.id)]).toEqual([10_000, 0])
-  const { body } = await alice.post(`/companies/${a.id}/unmerge`)
-  expect(body.unmerged).toEqual({ ids: [b.id], kept: [], left: [] })
-  expect([await count(a.id), await count(b.id)]).toEqual([0, 10_000])
+describe('many references', () => {
+  const peopled = async (people: number) => {
+    const company = await alice.build('company', { name: 'Big' })
+    await asOwner(house.ownerUrl, (owner) =>
+      owner.query(
+        `insert into contacts (tenant_id, id, last_name, company_id, owner_id, created_at, updated_at)
+         select $1, gen_random_uuid(), 'No. ' || n, $2, $3, now(), now() from generate_series(1, $4) n`,
+        [alice.tenantId, company.id, alice.userId, people],
+      ),
+    )
+    return company
+  }
+
+  test('move with their company, each with its event, and back', async () => {
+    const [a, b] = [await alice.build('company', { name: 'Small' }), await peopled(1_000)]
+    const count = async (id: string) =>
+      (await alice.get(`/contacts?companyId=${id}&count=exact&limit=1`)).body.page.total
+    await merged(a, [b], {}, 'companies')
+    expect([await count(a.id), await count(b.id)]).toEqual([1_000, 0])
+    const [person] = (await alice.get(`/contacts?companyId=${a.id}&limit=1`)).body.data
+    expect(person.version).toBe(2)
+    expect((await alice.timeline('contact', person.id, 1))[0]?.changes).toHaveLength(1)
+    const { body } = await alice.post(`/companies/${a.id}/unmerge`)
+    expect(body.unmerged).toEqual({ ids: [b.id], kept: [], left: [] })
+    expect([await count(a.id), await count(b.id)]).toEqual([0, 1_000])
+  })
+
+  test('above the limit are refused, and nothing has changed', async () => {
+    const [a, b] = [await alice.build('company', { name: 'Small' }), await peopled(10_001)]
+    const refused = await alice.post(`/companies/${a.id}/merge`, { fromIds: [b.id] })
+    expect([refused.status, refused.body.code]).toEqual([422, 'MERGE_TOO_LARGE'])
+    expect((await alice.get(`/companies/${b.id}`)).body.version).toBe(1)
+  })
 })

@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { survivorOf } from '../../kernel/entity/aliases.ts'
 import { type CustomFields, customProblem } from '../../kernel/entity/custom.ts'
 import type { Changed, Expected, Repository, Values } from '../../kernel/entity/repository.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
@@ -185,8 +186,9 @@ async function sameFields(tx: Tx, house: House, type: string, lead: Values): Pro
 }
 
 async function referred(tx: Tx, house: House, type: 'contact' | 'company', id: string): Promise<Values> {
+  const records = house.repository(type)
   try {
-    return JSON.parse((await house.repository(type).get(tx, id)).json)
+    return JSON.parse((await records.get(tx, (await survivorOf(tx, records.entity, id)) ?? id)).json)
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 404) throw error
     throw invalidMember(`${type}Id`, 'must refer to records that you may read', 'invalid_reference')

@@ -148,6 +148,14 @@ describe('converting', () => {
     })
   })
 
+  test('follows a contact that was merged into another', async () => {
+    const [kept, merged] = [await alice.build('contact'), await alice.build('contact')]
+    expect((await alice.post(`/contacts/${kept.id}/merge`, { fromIds: [merged.id] })).status).toBe(200)
+    const { id } = await alice.build('lead', stranger())
+    const lead = (await alice.post(`/leads/${id}/convert`, { contactId: merged.id })).body
+    expect(lead.convertedContactId).toBe(kept.id)
+  })
+
   test('brings along notes, tasks, interactions and comments', async () => {
     const { id } = await alice.build('lead', stranger())
     const related = [{ type: 'lead', id }]

@@ -108,14 +108,18 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
      insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
      select ${tenant}, 'task', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id(6)} from ${all} where i % 3 = 0;
      insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
-     select ${tenant}, 'note', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id(7)} from ${all} where i % 3 = 0`,
+     select ${tenant}, 'note', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id(7)} from ${all} where i % 3 = 0;
+     insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
+     select ${tenant}, 'interaction', 'related', ${id(5, '1 + i % 5 * (i % 3000)')}, 'deal', ${created}, ${id('a')} from ${all} where i % 3 = 0;
+     insert into record_links (tenant_id, record_type, member, target_id, target_type, created_at, record_id)
+     select ${tenant}, 'interaction', 'participants', ${id(4, '1 + i % 5 * (i % 3000)')}, 'contact', ${created}, ${id('a')} from ${all} where i % 2 = 0`,
   ],
   [
     'deals',
-    `insert into deals (tenant_id, id, name, value, currency, pipeline_id, stage_id, status, expected_close_date, closed_at, company_id, owner_id, source,
+    `insert into deals (tenant_id, id, name, value, value_set, currency, pipeline_id, stage_id, status, expected_close_date, closed_at, company_id, owner_id, source,
        position, stage_entered_at, rots_at, ${common})
-     select ${tenant}, ${id(5)}, 'Deal ' || i % 80000, case when i % 7 > 0 then i * 17 % 90000 * 1.25 end, case when i < 9 then 'CHF' else 'USD' end,
-       ${id(2, 'case when i < 30 then 2 else 1 end')}, ${id(2, '10 + case when i < 30 then 5 else i % 5 end')},
+     select ${tenant}, ${id(5)}, 'Deal ' || i % 80000, case when i % 7 > 0 then i * 17 % 90000 * 1.25 end, case when i % 7 > 0 then i * 17 % 90000 * 1.25 end,
+       case when i < 9 then 'CHF' else 'USD' end, ${id(2, 'case when i < 30 then 2 else 1 end')}, ${id(2, '10 + case when i < 30 then 5 else i % 5 end')},
        case when i >= 30 and i % 5 = 3 then 'won' when i >= 30 and i % 5 = 4 then 'lost' else 'open' end,
        case when i % 3 > 0 then date '2026-09-01' + i % 400 end, case when i >= 30 and i % 5 > 2 then ${created} + make_interval(hours => i % 900) end,
        case when i % 5 > 0 then ${id(3, '1 + i % 7 * (i % 2000)')} end, ${owner}, case when i < 9 then 'fair' when i % 4 > 0 then 'web' end,
@@ -146,6 +150,31 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
      select ${tenant}, ${id(7)}, 'Note ' || i, i < 9, ${commonValues} from ${all}`,
   ],
   [
+    'interactions',
+    `insert into interactions (tenant_id, id, type, direction, subject, occurred_at, duration_minutes, ${common})
+     select ${tenant}, ${id('a')}, case when i < 9 then 'whatsapp' when i % 3 = 0 then 'email' else 'call' end,
+       case when i < 9 then 'inbound' when i % 4 > 0 then 'outbound' end, case when i % 3 > 0 then 'Subject ' || i % 50000 end,
+       ${created} - make_interval(hours => i % 500), case when i % 2 = 0 then i % 90 * (i % 3) end, ${commonValues} from ${all}`,
+  ],
+  [
+    'products',
+    `insert into products (tenant_id, id, name, sku, price, currency, active, ${common})
+     select ${tenant}, ${id('e')}, 'Product ' || i % 60000, case when i % 3 > 0 then 'SKU-' || i end, case when i % 7 > 0 then i * 17 % 90000 * 1.25 end,
+       case when i < 9 then 'CHF' else 'USD' end, i > 8, ${commonValues} from ${all}`,
+  ],
+  [
+    'leads',
+    `insert into leads (tenant_id, id, first_name, last_name, email, phone, company_name, job_title, status, score, owner_id, source,
+       converted_at, converted_contact_id, converted_company_id, converted_deal_id, ${common})
+     select ${tenant}, ${id('f')}, case when i % 6 > 0 then (array['Anna', 'Ben', 'Carla'])[1 + i % 3] else 'Name' || i end,
+       case when i % 8 > 0 then 'Miller' || i % 3000 end, case when i % 10 > 0 then 'person' || i || '@example.com' end,
+       case when i % 4 = 0 then '+4420' || i % 9000 end, 'Company ' || i % 7000, case when i < 7 then 'Whaler' when i % 3 = 0 then 'Buyer' end,
+       case when i < 9 then 'unqualified' when i % 10 < 3 then 'converted' when i % 10 = 3 then 'contacted' else 'new' end,
+       case when i % 2 = 0 then i % 101 * (i % 3) end, ${owner}, case when i < 9 then 'fair' when i % 4 > 0 then 'web' end,
+       case when i >= 9 and i % 10 < 3 then ${created} + make_interval(hours => i % 500) end, case when i >= 9 and i % 10 < 3 then ${id(4)} end,
+       case when i >= 9 and i % 10 < 3 then ${id(3, '1 + i % 40')} end, case when i >= 9 and i % 10 < 2 then ${id(5)} end, ${commonValues} from ${all}`,
+  ],
+  [
     'teams',
     `insert into teams (tenant_id, id, name, manager_id, ${common})
      select ${tenant}, ${id('b')}, 'Team ' || i, case when i % 3 > 0 then ${owner} end, ${commonValues} from ${all}`,
@@ -168,6 +197,18 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
       .map(
         (type, index) => `insert into record_tags (tenant_id, record_type, tag, created_at, record_id)
          select ${tenant}, '${type}', case when i < 9 then 'rare' when i % 3 = 0 then 'vip' else 'new' end, ${created}, ${id(index + 3)} from ${all} where i % 4 = 0`,
+      )
+      .concat(
+        (
+          [
+            ['interaction', 'a'],
+            ['product', 'e'],
+            ['lead', 'f'],
+          ] as const
+        ).map(
+          ([type, kind]) => `insert into record_tags (tenant_id, record_type, tag, created_at, record_id)
+         select ${tenant}, '${type}', case when i < 9 then 'rare' when i % 3 = 0 then 'vip' else 'new' end, ${created}, ${id(kind)} from ${all} where i % 4 = 0`,
+        ),
       )
       .join(';'),
   ],

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { company } from '../../entities/companies/company.entity.ts'
 import { contact } from '../../entities/contacts/contact.entity.ts'
 import { deal } from '../../entities/deals/deal.entity.ts'
+import { interaction } from '../../entities/interactions/interaction.entity.ts'
+import { lead } from '../../entities/leads/lead.entity.ts'
 import { note } from '../../entities/notes/note.entity.ts'
+import { product } from '../../entities/products/product.entity.ts'
 import { tag } from '../../entities/tags/tag.entity.ts'
 import { task } from '../../entities/tasks/task.entity.ts'
 import { team } from '../../entities/teams/team.entity.ts'
@@ -54,14 +57,14 @@ beforeAll(async () => {
   app = new pg.Client({ connectionString: roleUrl(ownerUrl, 'clientforge_app') })
   await app.connect()
   await app.query("select set_config('app.tenant_id', $1, false)", [crowd.tenantId])
-}, 120_000)
+}, 400_000)
 
 afterAll(async () => {
   await app?.end()
   await asOwner(inject('ownerUrl'), (server) => server.query(`drop database if exists ${database} with (force)`))
 })
 
-const nouns = [contact, company, deal, task, note, team, user, tag]
+const nouns = [contact, company, deal, lead, task, note, interaction, product, team, user, tag]
 
 test.each(nouns.flatMap((entity) => sortsOf(entity).map((sort) => ({ path: entity.path, sort, entity }))))(
   '$path sorted by $sort',

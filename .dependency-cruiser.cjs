@@ -18,6 +18,7 @@ const vendors = packages(
   '@elastic/[^/]+',
   'bullmq',
   'ioredis',
+  '@bull-board/[^/]+',
   'web-push',
 )
 

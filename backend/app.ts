@@ -33,6 +33,7 @@ import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
+import { platformModule } from './modules/platform/platform.module.ts'
 import { purgeModule } from './modules/purge/purge.module.ts'
 import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
@@ -120,18 +121,20 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     duplicates,
     mergingModule({ db, entities: nouns, repository: entities.repository }),
   ]
+  const schedules = [
+    ...logSchedules(db),
+    ...[auth, ...consumers].flatMap((module) => module.schedules ?? []),
+    ...(extra.schedules ?? []),
+  ]
   const jobs = jobsModule({
     engine,
     db,
     log,
     jobs: [...consumers.flatMap((module) => module.jobs ?? []), ...(extra.jobs ?? [])],
-    schedules: [
-      ...logSchedules(db),
-      ...[auth, ...consumers].flatMap((module) => module.schedules ?? []),
-      ...(extra.schedules ?? []),
-    ],
+    schedules,
     working: config.role !== 'web',
   })
+  const platform = platformModule({ engine, schedules, operators, log, secureCookies, publicUrl: config.publicUrl })
   const subscribed = [
     ...entities.subscriptions,
     ...[...consumers, jobs].flatMap((module) => module.subscriptions ?? []),
@@ -162,7 +165,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   })
   const routes: Route[] = redirecting(db, entities.registry, [
     ...entities.routes(search.find),
-    ...[auth, ...consumers, jobs, health].flatMap((module) => module.routes ?? []),
+    ...[auth, ...consumers, jobs, platform, health].flatMap((module) => module.routes ?? []),
     ...store.routes,
   ])
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
@@ -173,7 +176,10 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     log,
     corsOrigins: config.corsOrigins,
     trustProxy: config.trustProxy,
-    mount: (app) => mountDocs(app, document),
+    mount: (app) => {
+      mountDocs(app, document)
+      platform.mount(app)
+    },
     observe: (request) => health.observe(request),
   })
   const live = liveModule({

@@ -235,6 +235,8 @@ describe('the front door', () => {
       externalId: 'key',
       list: 'source',
       item: 'x',
+      queue: 'email',
+      name: 'sessions.expire',
     }
     const answers: unknown[] = []
     const closed = (await listed()).filter(({ isPublic }) => !isPublic)

@@ -3,12 +3,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from './app.ts'
 import { documentOf } from './openapi-check.ts'
 import { callOperation, operations } from './operations.ts'
+import { createPrinter } from './printer.ts'
 
 let house: TestApp
 let document: Awaited<ReturnType<typeof documentOf>>
 
 beforeAll(async () => {
-  house = await startTestApp()
+  // What is retried must have failed.
+  house = await startTestApp({ jobs: [createPrinter({ broken: true }).job] })
   document = await documentOf(house.url)
 })
 afterAll(() => house.stop())

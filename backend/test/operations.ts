@@ -4,6 +4,7 @@ import { openFiles } from '../adapters/files/index.ts'
 import type { TestApp } from './app.ts'
 import { type Cast, password } from './cast.ts'
 import { type Client, eventually, paths } from './client.ts'
+import { printed } from './printer.ts'
 
 /** What a call of an operation needs beside its path. */
 export interface Call {
@@ -160,6 +161,19 @@ export const operations: Readonly<Record<string, Example>> = {
 
   downloadLinkedFile: linkedFile,
 
+  listQueues: operating(),
+  listJobs: operating(undefined, { params: { queue: 'reports' } }),
+  retryJob: async ({ alice, operator }) => {
+    const as = await operator()
+    const jobId = await printed(as, 'failed', (await alice.build('tag', { name: unique('print') })).id)
+    return { as, body: { queue: 'reports', jobId } }
+  },
+  listSchedules: operating(),
+  runSchedule: operating({ dryRun: true }, { params: { name: 'sessions.expire' } }),
+  pauseQueue: operating({ queue: 'reports' }),
+  resumeQueue: operating({ queue: 'reports' }),
+  cleanQueue: operating({ queue: 'reports', olderThanMs: 3_600_000 }),
+
   live: nothing,
   ready: nothing,
   health: nothing,
@@ -296,6 +310,10 @@ function line(body?: unknown): Example {
 
 function colleague(body?: unknown): Example {
   return async ({ join }) => ({ ...at((await join('Rob', 'member')).userId), ...(body ? { body } : {}) })
+}
+
+function operating(body?: unknown, call: Call = {}): Example {
+  return async ({ operator }) => ({ as: await operator(), ...(body ? { body } : {}), ...call })
 }
 
 async function nothing(): Promise<Call> {

@@ -22,6 +22,7 @@ import {
   type TakenJob,
   type WorkOptions,
 } from './jobs.port.ts'
+import { told } from './told.ts'
 
 /** A store of BullMQ, open: how its queues and workers connect, and how it is closed. */
 export interface Store<Connection> {
@@ -147,6 +148,8 @@ const batch = 1_000
 const finished = {
   removeOnComplete: false,
   removeOnFail: false,
+  // The log says where it failed; the dashboard is to show no path of the host.
+  stackTraceLimit: 0,
   attempts: 3,
   backoff: { type: 'exponential', delay: 5_000, jitter },
 }
@@ -225,7 +228,7 @@ function shown(job: Job, state: JobState): StoredJob {
     id: job.id ?? '',
     name: job.name,
     state,
-    data: job.data,
+    data: told(job.data),
     attemptsMade: job.attemptsMade,
     attempts: job.opts.attempts ?? 1,
     failedReason: job.failedReason ?? null,

@@ -1,0 +1,35 @@
+import type { Express } from 'express'
+import { createDashboard } from '../../adapters/jobs/dashboard.ts'
+import type { JobEngine } from '../../adapters/jobs/jobs.port.ts'
+import type { Schedule } from '../../kernel/jobs/job.ts'
+import type { Logger } from '../../kernel/log.ts'
+import type { Module } from '../../kernel/module.ts'
+import { type Doorkeeper, dashboardPath, mountDashboard, signOutPath } from './dashboard.ts'
+import { queueRoutes } from './queues.routes.ts'
+import { scheduleRoutes } from './schedules.routes.ts'
+
+export interface PlatformOptions {
+  readonly engine: JobEngine
+  readonly schedules: readonly Schedule[]
+  readonly operators: Doorkeeper
+  readonly log: Logger
+  /** Whether browsers reach us by https: then the cookie is sent there only. */
+  readonly secureCookies: boolean
+  /** Where browsers reach us, when it is said. */
+  readonly publicUrl: string | undefined
+}
+
+/** A module that has pages outside of `/api/v1` too. */
+export interface PlatformModule extends Module {
+  mount(app: Express): void
+}
+
+/** What whoever runs the installation sees and does: the queues, by calls and on a page. */
+export function platformModule({ engine, schedules, operators, log, ...pages }: PlatformOptions): PlatformModule {
+  const board = () => createDashboard(engine, dashboardPath, signOutPath)
+  return {
+    name: 'platform',
+    routes: [...scheduleRoutes({ engine, schedules, log }), ...queueRoutes({ engine, log })],
+    mount: (app) => mountDashboard(app, { operators, log, board, ...pages }),
+  }
+}

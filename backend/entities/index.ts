@@ -75,7 +75,7 @@ const nouns: readonly Noun[] = [
   { entity: product, offers: everything },
   { entity: pipeline, offers: ['list', 'get'], routes: pipelineRoutes },
   { entity: tag, offers: ['list', 'get', 'create'], routes: tagRoutes },
-  { entity: customField, offers: ['list', 'get', 'create', 'delete'], routes: customFieldRoutes },
+  { entity: customField, offers: ['list', 'get', 'create', 'delete', 'restore'], routes: customFieldRoutes },
   { entity: lookup, offers: [], routes: lookupRoutes },
   { entity: view, offers: [], routes: viewRoutes },
   { entity: team, offers: setUp },

@@ -78,6 +78,11 @@ export const operations: Readonly<Record<string, Example>> = {
     return { ...at(into.id), body: { fromIds: [from.id] } }
   },
   ...settings('CustomField', 'customField', () => customField(), { label: 'Region' }),
+  restoreCustomField: async ({ alice }) => {
+    const { id } = await alice.build('customField', customField())
+    await alice.delete(`/custom-fields/${id}`)
+    return at(id)
+  },
   ...settings('Team', 'team', () => ({ name: unique('Central') })),
   ...settings('ExchangeRate', 'exchangeRate', () => ({ currency: 'EUR', rate: 1.1, validFrom: anyDay() }), {
     rate: 1.2,

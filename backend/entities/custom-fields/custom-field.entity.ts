@@ -39,6 +39,11 @@ const defined = defineEntity({
     label: text({ required: true, max: 100, filter: [] }),
     type: choice(customFieldTypes, { required: true, fixed: true, column: 'field_type', filter: [] }),
     required: flag({ filter: [] }),
+    active: flag({
+      default: true,
+      filter: [],
+      describe: 'Out of use, records keep its values and neither show nor take them',
+    }),
     unique: flag({ column: 'is_unique', filter: [], fixed: true }),
     options: json(z.array(option).max(500), { default: [], describe: 'The values of a select or multiselect' }),
     default: json(z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]), { column: 'default_value' }),

@@ -35,4 +35,4 @@ interface Definition extends CustomField {
 const load = (db: Database, ctx: Ctx): Promise<Definition[]> =>
   db.tenant(ctx).query<Definition & Record<string, unknown>>(sql`
     select id, resource, key, field_type as type, required, is_unique as "unique", options, default_value as "default"
-    from custom_fields where tenant_id = ${ctx.tenantId} and deleted_at is null order by position nulls last, created_at, id`)
+    from custom_fields where tenant_id = ${ctx.tenantId} and active and deleted_at is null order by position nulls last, created_at, id`)

@@ -4,7 +4,7 @@ import type { Database, Tx } from '../../kernel/db/database.ts'
 import { recordAnswer } from '../../kernel/entity/answer.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
-import { invalid } from '../../kernel/errors.ts'
+import { invalid, rule } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import { customField, definitionErrors } from './custom-field.entity.ts'
@@ -31,6 +31,7 @@ export function customFieldRoutes(db: Database, customFields: Repository): Route
           const { options = before.options, default: preset = before.default } = body
           const errors = definitionErrors({ ...before, options, default: preset })
           if (errors.length > 0) throw invalid(errors)
+          if (Array.isArray(options)) await refuseHeldOptions(tx, params.id, optionsGone(before.options, options))
           return customFields.update(tx, params.id, body, { expected })
         })
         return recordAnswer(changed)
@@ -42,3 +43,15 @@ export function customFieldRoutes(db: Database, customFields: Repository): Route
 /** Options and default are two members: who changes one waits for who changes the other. */
 const lock = (tx: Tx, id: string) =>
   tx.query(sql`select 1 from custom_fields where tenant_id = ${tx.ctx.tenantId} and id = ${id} for update`)
+
+const optionsGone = (before: readonly string[], after: readonly unknown[]): string[] =>
+  before.filter((option) => !after.includes(option))
+
+/** A record that holds an option could no longer be sent back. */
+async function refuseHeldOptions(tx: Tx, id: string, options: readonly string[]): Promise<void> {
+  if (options.length === 0) return
+  const [held] = await tx.query<{ option: string }>(sql`
+    select text_value as option from custom_values
+    where tenant_id = ${tx.ctx.tenantId} and field_id = ${id} and text_value = any(${options}) limit 1`)
+  if (held) throw rule('OPTION_IN_USE', `There are records with the option ${held.option}: change them first`)
+}

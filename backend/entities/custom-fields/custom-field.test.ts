@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
-import type { Client } from '../../test/client.ts'
+import { type Client, eventually } from '../../test/client.ts'
 
 let house: TestApp
 let alice: Client
@@ -36,7 +36,12 @@ describe('each type', () => {
       ['example.com', 'javascript:alert(1)', '', 'ftp://example.com', 'https://\0'],
     ],
     ['email', {}, ['ada@example.com'], ['ada', 'a@b', '', 7]],
-    ['phone', {}, ['+44 20 7946 0958'], ['', 'a'.repeat(51), 7]],
+    [
+      'phone',
+      {},
+      ['+44 20 7946 0958', '+1 (415) 555-2671', '020 7946 0958', '030/1234-567', '555-2671 ext. 12'],
+      ['', 'a'.repeat(51), '1'.repeat(51), 7, 'call me', '+44 1', '+999 123456', '+', '--- '],
+    ],
   ])('%s', async (type, more, good, bad) => {
     const { key } = await field({ type, ...more })
     for (const value of good) {
@@ -106,6 +111,7 @@ describe('a definition', () => {
     const changed = await alice.patch(at, { options: ['b', 'c'], default: 'c', label: 'New', type: 'select' })
     expect([changed.status, changed.body.version]).toEqual([200, 2])
     expect((await alice.patch(at, { default: null }, { 'If-Match': '"1"' })).status).toBe(412)
+    await alice.delete(at)
   })
 
   test('has a key of its own in its resource', async () => {
@@ -216,5 +222,121 @@ describe('required, default, unique', () => {
     const { key } = await field({ unique: true, type: 'number' })
     const answers = await Promise.all(Array.from({ length: 4 }, () => company({ [key]: 7 })))
     expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409, 409])
+  })
+})
+
+describe('the values of each type', () => {
+  type Case = [
+    type: string,
+    more: object,
+    a: unknown,
+    b: unknown,
+    equal: string,
+    range?: [operator: string, bound: string, found: 'a' | 'b'],
+  ]
+  const options = ['small', 'large']
+  const cases: Case[] = [
+    ['text', {}, 'apple', 'pear', 'apple'],
+    ['number', {}, 5, 10, '5', ['gt', '5', 'b']],
+    ['date', {}, '2026-01-01', '2026-06-01', '2026-01-01', ['lt', '2026-06-01', 'a']],
+    ['boolean', {}, true, false, 'true'],
+    ['select', { options }, 'small', 'large', 'small'],
+    ['multiselect', { options: ['red', 'blue', 'green'] }, ['red', 'blue'], ['green'], 'blue'],
+    ['url', {}, 'https://a.example', 'https://b.example', 'https://a.example'],
+    ['email', {}, 'a@example.com', 'b@example.com', 'a@example.com'],
+    ['phone', {}, '+44 20 7946 0958', '+44 20 7946 0959', '+44 20 7946 0958'],
+  ]
+  test.each(cases)('%s are made, changed, replaced and filtered by', async (type, more, a, b, equal, range) => {
+    const { key } = await field({ type, ...more })
+    const [first, second] = [(await company({ [key]: a })).body, (await company({ [key]: b })).body]
+    const none = (await company({})).body
+    const found = async (query: string) =>
+      (await alice.get(`/companies?limit=200&${query}`)).body.data.map(({ id }: { id: string }) => id)
+    const encoded = encodeURIComponent(equal)
+    expect(await found(`cf.${key}=${encoded}`)).toEqual([first.id])
+    expect(await found(`cf.${key}[in]=${encoded}`)).toEqual([first.id])
+    const others = await found(`cf.${key}[ne]=${encoded}`)
+    expect(others).toEqual(expect.arrayContaining([second.id, none.id]))
+    expect(others).not.toContain(first.id)
+    expect((await found(`cf.${key}[isNull]=false`)).sort()).toEqual([first.id, second.id].sort())
+    if (range)
+      expect(await found(`cf.${key}[${range[0]}]=${range[1]}`)).toEqual([range[2] === 'a' ? first.id : second.id])
+    else expect((await alice.get(`/companies?cf.${key}[gt]=1`)).status).toBe(400)
+    const at = `/companies/${first.id}`
+    expect((await alice.patch(at, { customFields: { [key]: b } })).body.customFields).toEqual({ [key]: b })
+    expect(await found(`cf.${key}=${encoded}`)).toEqual([])
+    expect((await alice.put(at, { name: 'y', customFields: { [key]: a } })).body.customFields).toEqual({ [key]: a })
+    expect(await found(`cf.${key}=${encoded}`)).toEqual([first.id])
+    expect((await alice.put(at, { name: 'y' })).body.customFields).toEqual({})
+    expect(await found(`cf.${key}=${encoded}`)).toEqual([])
+  })
+
+  test('are found by the search of their record', async () => {
+    const { key } = await field({ type: 'select', options: ['Quicksilver', 'Zinc'] })
+    const { body } = await company({ [key]: 'Quicksilver' })
+    const hits = await eventually(async () => {
+      const { data } = (await alice.get('/search/companies?q=quicksilver')).body
+      return data.length > 0 && data
+    }, 'the company by the value of its custom field')
+    expect(hits).toMatchObject([{ id: body.id }])
+  })
+})
+
+describe('a field out of use', () => {
+  const put = (id: string, body: object) => alice.patch(`/custom-fields/${id}`, body)
+
+  test('is neither shown nor taken, and comes back with its values', async () => {
+    const { id, key } = await field({ type: 'number', required: true })
+    const kept = await field({})
+    const values = { [key]: 7, [kept.key]: 'x' }
+    const { body } = await company(values)
+    const at = `/companies/${body.id}`
+    expect((await put(id, { active: false })).body).toMatchObject({ active: false, version: 2 })
+    const read = (await alice.get(at)).body
+    expect(read.customFields).toEqual({ [kept.key]: 'x' })
+    expect((await alice.get(`/companies?cf.${kept.key}=x`)).body.data[0].customFields).toEqual({ [kept.key]: 'x' })
+    expect((await alice.get(`/companies?cf.${key}=7`)).status).toBe(400)
+    expect((await alice.patch(at, read)).body.version).toBe(1)
+    for (const answer of [await company({ [key]: 8 }), await alice.patch(at, { customFields: { [key]: 8 } })])
+      expect([answer.status, answer.body.errors[0].path]).toEqual([400, `customFields.${key}`])
+    expect((await company({})).status).toBe(201)
+    await alice.patch(at, { customFields: { [kept.key]: 'y' } })
+    await alice.put(at, { name: 'z', customFields: { [kept.key]: 'z' } })
+    await put(id, { active: true })
+    expect((await alice.get(at)).body.customFields).toEqual({ [key]: 7, [kept.key]: 'z' })
+    expect((await alice.get(`/companies?cf.${key}=7`)).body.data).toHaveLength(1)
+    await put(id, { required: false })
+  })
+
+  test('is what a deleted one is, until it is restored', async () => {
+    const { id, key } = await field({ label: 'Gone' })
+    const { body } = await company({ [key]: 'x' })
+    const at = `/companies/${body.id}`
+    await alice.delete(`/custom-fields/${id}`)
+    const read = (await alice.get(at)).body
+    expect(read.customFields).toEqual({})
+    expect((await alice.patch(at, { ...read, name: 'y' })).status).toBe(200)
+    const again = await alice.post('/custom-fields', { resource: 'company', key, label: 'x', type: 'number' })
+    expect([again.status, again.body.code]).toEqual([422, 'FIELD_DELETED'])
+    expect((await house.bob.post(`/custom-fields/${id}/restore`)).status).toBe(403)
+    expect((await house.charlie.post(`/custom-fields/${id}/restore`)).status).toBe(404)
+    expect((await alice.post(`/custom-fields/${id}/restore`)).status).toBe(200)
+    expect((await alice.get(at)).body.customFields).toEqual({ [key]: 'x' })
+    expect((await alice.get(`/companies?cf.${key}=x`)).body.data).toHaveLength(1)
+  })
+
+  test('keeps an option as long as a record holds it', async () => {
+    for (const [type, value] of [
+      ['select', 'b'],
+      ['multiselect', ['a', 'b']],
+    ] as const) {
+      const { id, key } = await field({ type, options: ['a', 'b', 'c'] })
+      const { body } = await company({ [key]: value })
+      const refused = await put(id, { options: ['a', 'c'] })
+      expect([refused.status, refused.body.code]).toEqual([422, 'OPTION_IN_USE'])
+      expect((await put(id, { options: ['d', 'b', 'a'] })).body.options).toEqual(['d', 'b', 'a'])
+      await alice.patch(`/companies/${body.id}`, { customFields: { [key]: null } })
+      expect((await put(id, { options: ['d'] })).status).toBe(200)
+    }
   })
 })

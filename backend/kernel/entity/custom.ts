@@ -1,3 +1,4 @@
+import { isPossiblePhoneNumber } from 'libphonenumber-js/min'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import { invalid, type MemberError } from '../errors.ts'
@@ -128,6 +129,15 @@ function schemaOf(definition: Pick<CustomField, 'type' | 'options'>): z.ZodType 
   return make(definition)
 }
 
+/**
+ * With its country code a number must be one that the numbering plan of the country can have. Without one it is of a
+ * country that we do not know: digits, and what people write between them.
+ */
+function isPhoneNumber(text: string): boolean {
+  if (text.trim().startsWith('+')) return isPossiblePhoneNumber(text)
+  return /^[\d\s()./-]{3,}(?:\s*(?:x|ext\.?)\s*\d{1,6})?$/i.test(text) && text.replace(/\D/g, '').length >= 3
+}
+
 /** Short enough for an index entry in any script. */
 const shortText = textSchema(500).refine((value) => value.length > 0, {
   message: 'must not be empty; send null to clear it',
@@ -147,6 +157,6 @@ const schemas: Readonly<Record<string, (definition: Pick<CustomField, 'options'>
       .refine((values) => new Set(values).size === values.length, { message: 'must not name an option twice' }),
   url: () => z.intersection(shortText, url().schema),
   email: () => email().schema,
-  phone: () => phone().schema,
+  phone: () => phone().schema.refine(isPhoneNumber, { message: 'must be a phone number such as +44 20 7946 0958' }),
   user: () => idSchema,
 }

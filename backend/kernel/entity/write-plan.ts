@@ -2,7 +2,7 @@ import type { Binder } from '../db/plan.ts'
 import type { Scope } from '../rights.ts'
 import { isMergedSql, resolvedSql } from './aliases.ts'
 import { columnOf, type Entity } from './define.ts'
-import { documentSql } from './document.ts'
+import { documentSql, usedKeysSql } from './document.ts'
 import { changedChanges, createdChanges, eventSql } from './event-sql.ts'
 import type { Field } from './fields.ts'
 import { missingSql } from './references.ts'
@@ -219,9 +219,11 @@ function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Bi
     // What is shown may come from elsewhere (a deal's probability from its stage): sent back as shown, it stays there.
     const stays = field.expression ? `${sent} is not distinct from ${field.expression}` : heldWhile(name, field, shape)
     const value = stays ? `case when ${stays} then o.${column} else ${sent} end` : sent
+    // A whole that is given says nothing of fields that are out of use.
+    const whole = field.kind === 'customFields' ? `(o.${column} - ${usedKeysSql(entity)}) || ${value}` : value
     sets[column] = shape.merged.includes(name)
       ? `nullif(jsonb_strip_nulls(coalesce(o.${column}, '{}') || ${value}), ${field.default === undefined ? `'{}'::jsonb` : 'null::jsonb'})`
-      : value
+      : whole
   }
   for (const [name, field] of Object.entries(shape.whole ? entity.all : {})) {
     const value = shape.names.includes(name) ? null : absentSql(field, bind)

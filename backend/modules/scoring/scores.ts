@@ -37,9 +37,13 @@ export async function writeScores(deps: ScoringDeps, ctx: Ctx, type: Scored, ids
       const rules = await readRules(tx, type)
       if (rules.length === 0) return
       for (const record of await readRecords(tx, records.entity, type, rules, { ids: some })) {
-        const score = scoreOf(rules, record)
-        if (score === storedScore(record, type)) continue
-        await records.derive(tx, record.id, { [scores[type]]: score }, { verb: 'scored', scope: 'all' })
+        if (!differs(rules, record, type)) continue
+        await records.derive(
+          tx,
+          record.id,
+          { [scores[type]]: scoreOf(rules, record) },
+          { verb: 'scored', scope: 'all' },
+        )
         written++
       }
     })
@@ -63,7 +67,7 @@ export async function writeAllScores(
   for (let after = firstId; rules.length > 0; ) {
     signal.throwIfAborted()
     const page = await readRecords(tx, entity, type, rules, { after, limit: pageSize })
-    const ids = page.filter((record) => scoreOf(rules, record) !== storedScore(record, type)).map(({ id }) => id)
+    const ids = page.filter((record) => differs(rules, record, type)).map(({ id }) => id)
     differing += dryRun ? ids.length : await writeScores(deps, ctx, type, ids)
     const last = page.at(-1)
     if (!last || page.length < pageSize) break
@@ -74,6 +78,10 @@ export async function writeAllScores(
 
 const pageSize = 500
 const firstId = '00000000-0000-0000-0000-000000000000'
+
+/** A lead that is converted stays as it was. */
+const differs = (rules: readonly Rule[], record: Counted, type: Scored): boolean =>
+  record.status !== 'converted' && scoreOf(rules, record) !== storedScore(record, type)
 
 const scoreOf = (rules: readonly Rule[], record: Counted): number => explain(rules, record, new Date()).score
 

@@ -106,6 +106,21 @@ describe('scoring', () => {
     })
   })
 
+  test('of a lead that is converted stays as it was, and holds up nobody', async () => {
+    const dave = await house.found('Converted', 'Dave')
+    const rule = { resource: 'lead', name: 'Converted', field: 'status', operator: 'eq', value: 'converted', points: 9 }
+    expect((await dave.post('/scoring-rules', rule)).status).toBe(201)
+    const lead = await dave.build('lead')
+    await dave.post(`/leads/${lead.id}/convert`)
+    const fresh = { ...rule, name: 'New', value: 'new', points: 4 }
+    expect((await dave.post('/scoring-rules', fresh)).status).toBe(201)
+    const other = await dave.build('lead', { lastName: 'Byron' })
+    await eventually(async () => (await dave.get(`/leads/${other.id}`)).body.score === 4, 'the score of another lead')
+    const after = (await dave.get(`/leads/${lead.id}`)).body
+    expect([after.status, [null, 4]]).toEqual(['converted', expect.arrayContaining([after.score])])
+    expect(JSON.stringify((await dave.get('//health')).body)).toContain('"parked":0')
+  })
+
   test('is of leads as well, with what was said about them', async () => {
     const dave = await house.found('Leads', 'Dave')
     const rule = { resource: 'lead', name: 'Rule' }

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PG_MIGRATE_LOCK_ID, runner } from 'node-pg-migrate'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { MIGRATION_FILE, type MigrationFile, migrationUnit, readMigrations } from './migration.ts'
@@ -23,7 +22,8 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     const files = await readMigrations(dir)
     await refuseChanged(client, files, log)
     await ensureRoles(client, { ...options, rolePrefix })
-    const applied = await run(client, files, dir, log, { direction: 'up' })
+    const pending = (await standing(client, files)).some(({ state }) => state === 'pending')
+    const applied = pending ? await run(client, files, dir, log, { direction: 'up' }) : []
     if (applied.length > 0) log.info({ applied }, 'applied migrations')
     return { applied }
   })
@@ -51,6 +51,9 @@ export async function migrationStatus(options: Pick<MigrateOptions, 'ownerUrl' |
     await client.end()
   }
 }
+
+/** The advisory lock of node-pg-migrate itself, so that its own command line waits for us too. */
+const PG_MIGRATE_LOCK_ID = 7241865325823964
 
 const MIGRATIONS = join(import.meta.dirname, '../../../database/migrations')
 
@@ -167,6 +170,8 @@ async function run(client: pg.Client, files: MigrationFile[], dir: string, log: 
     }),
   )
   const quiet = (message: string) => log.debug(message)
+  // 20 MB that a start with nothing to apply, and the process after it, does without.
+  const { runner } = await import('node-pg-migrate')
   try {
     const ran = await runner({
       dbClient: client,

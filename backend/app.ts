@@ -3,6 +3,7 @@ import { openFiles } from './adapters/files/index.ts'
 import { openJobs } from './adapters/jobs/index.ts'
 import type { Config } from './config.ts'
 import { createCustomFields } from './entities/custom-fields/custom-field.queries.ts'
+import { addProductLines } from './entities/deals/line-item.actions.ts'
 import { createEntities } from './entities/index.ts'
 import { task } from './entities/tasks/task.entity.ts'
 import { createCatalogue } from './events.ts'
@@ -29,6 +30,7 @@ import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
 import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
+import { importsModule } from './modules/imports/imports.module.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
@@ -110,6 +112,16 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const timeline = timelineModule({ db, log, entities: nouns, catalogue })
   const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
+  const imports = importsModule({
+    db,
+    files: store.files,
+    registry: entities.registry,
+    customFields,
+    repository: entities.repository,
+    importable: entities.tabular,
+    addLines: (tx, lines) => addProductLines(tx, entities, lines),
+    rightsOf: async (tenantId, id) => (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id }),
+  })
   const consumers: readonly Module[] = [
     timeline,
     search.module,
@@ -120,6 +132,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     scoringModule({ db, repository: entities.repository }),
     duplicates,
     mergingModule({ db, entities: nouns, repository: entities.repository }),
+    imports,
   ]
   const schedules = [
     ...logSchedules(db),

@@ -131,6 +131,13 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'tag.merged': { sentence: '{actor} merged other tags into the tag {name}', action: 'updated' },
   // The rest of a long change of tags is still to be done.
   'tag.relabelling': { sentence: '', action: null },
+  'import.requested': { sentence: '{actor} imported the table {name}', action: 'uploaded', personal: true },
+  'import.undo_requested': { sentence: '{actor} undid the import of {name}', action: 'restored', personal: true },
+  // What an import does stands on the records themselves; these tell its user how far it is.
+  'import.progress': { sentence: '', action: null },
+  'import.completed': { sentence: '', action: null },
+  'import.failed': { sentence: '', action: null },
+  'import.undone': { sentence: '', action: null },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },

@@ -95,6 +95,8 @@ export interface Entities {
   readonly restorable: readonly Entity[]
   repository(type: string): Repository
   readonly subscriptions: readonly Subscription[]
+  /** What may come by a table and go out as one: records, and the members of the tenant. */
+  readonly tabular: ReadonlySet<string>
   /** The routes need the quick find, which the search gives. */
   routes(find: QuickFind): Route[]
 }
@@ -128,6 +130,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     restorable: nouns.filter(({ offers }) => offers.includes('restore')).map(({ entity }) => entity),
     repository,
     subscriptions: [relabellingSubscription(db, taggedNouns(registry.entities, repository))],
+    tabular: new Set([...nouns.filter(isRecord).map(({ entity }) => entity.type), user.type]),
     routes: (find) => [
       ...nouns.flatMap(({ entity, offers, routes }) => [
         ...entityRoutes(

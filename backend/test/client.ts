@@ -18,7 +18,7 @@ export interface Client {
   raw(
     method: string,
     path: string,
-    body: string | Buffer | undefined,
+    body: string | Buffer | FormData | undefined,
     headers?: Record<string, string>,
   ): Promise<Answer>
   /** Makes a record with what it needs, or throws. */

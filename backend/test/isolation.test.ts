@@ -6,6 +6,7 @@ import { asOwner, startTestApp, type TestApp } from './app.ts'
 import { eventually, paths } from './client.ts'
 import { documentOf } from './openapi-check.ts'
 import { callOperation, operations } from './operations.ts'
+import { importTable } from './tables.ts'
 
 let house: TestApp
 let app: pg.Client
@@ -123,6 +124,7 @@ describe('the application’s role', () => {
       const customFields = { [String(made.customField?.key)]: 'EMEA' }
       await who.build('deal', { contactIds: [made.contact?.id], tags: ['vip'], customFields })
       await who.build('task', { assigneeIds: [who.userId] })
+      await importTable(who, 'name,parent.name\nOne,Two\nTwo,\n,One\n', { resource: 'companies' })
       const comment = await who.post(`/notes/${made.note?.id}/comments`, { body: 'Well' })
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
       await who.post(`/deals/${made.deal?.id}/line-items`, { name: 'Engine', unitPrice: 1 })

@@ -5,6 +5,7 @@ import type { TestApp } from './app.ts'
 import { type Cast, password } from './cast.ts'
 import { type Client, eventually, paths } from './client.ts'
 import { printed } from './printer.ts'
+import { importTable } from './tables.ts'
 
 /** What a call of an operation needs beside its path. */
 export interface Call {
@@ -165,6 +166,16 @@ export const operations: Readonly<Record<string, Example>> = {
   ...inbox('My'),
 
   downloadLinkedFile: linkedFile,
+  createImport: async () => {
+    const body = new FormData()
+    body.set('resource', 'contacts')
+    body.set('file', new Blob(['firstName\nAda\n']), 'people.csv')
+    return { body }
+  },
+  listImport: nothing,
+  getImport: imported,
+  getImportErrors: imported,
+  undoImport: imported,
 
   listQueues: operating(),
   listJobs: operating(undefined, { params: { queue: 'reports' } }),
@@ -279,6 +290,10 @@ async function notificationOf({ alice, bob }: Cast): Promise<string> {
   }, 'the notification of a deal that was assigned')
 }
 
+async function imported({ alice }: Cast): Promise<Call> {
+  return at((await importTable(alice, 'firstName\nAda\n', { resource: 'contacts' })).id)
+}
+
 async function linkedFile({ url, config }: House): Promise<Call> {
   const { files } = openFiles({ storageDir: config.storageDir, secret: config.jwtSecret, base: () => url })
   const { key } = await files.put('tests/linked.txt', Readable.from(['content']), 'text/plain')
@@ -353,8 +368,9 @@ export function callOperation(who: Client, method: string, template: string, cal
     return value
   })
   const path = filled.startsWith('/api/v1') ? filled.slice('/api/v1'.length) : `/${filled}`
-  const body = call.body === undefined ? undefined : JSON.stringify(call.body)
-  return who.raw(method.toUpperCase(), call.query ? `${path}?${call.query}` : path, body, {
-    ...(body ? { 'content-type': 'application/json' } : {}),
+  const isForm = call.body instanceof FormData
+  const body = call.body === undefined ? undefined : isForm ? call.body : JSON.stringify(call.body)
+  return who.raw(method.toUpperCase(), call.query ? `${path}?${call.query}` : path, body as string | FormData, {
+    ...(body && !isForm ? { 'content-type': 'application/json' } : {}),
   })
 }

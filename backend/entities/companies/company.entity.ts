@@ -1,13 +1,24 @@
 import { address } from '../../kernel/entity/address.ts'
 import { defineEntity } from '../../kernel/entity/define.ts'
-import { currency, customFields, integer, money, phone, ref, tags, text, url } from '../../kernel/entity/fields.ts'
+import {
+  currency,
+  customFields,
+  integer,
+  money,
+  nameKey,
+  phone,
+  ref,
+  tags,
+  text,
+  url,
+} from '../../kernel/entity/fields.ts'
 
 /** An organisation that the team sells to; may belong to another one. */
 export const company = defineEntity({
   type: 'company',
   path: 'companies',
   fields: {
-    name: text({ required: true, sort: true, searched: 'A' }),
+    name: text({ required: true, sort: true, searched: 'A', normal: nameKey }),
     domain: text({ max: 253, searched: 'B', example: 'example.com' }),
     website: url({ filter: ['isNull'] }),
     industry: text({ max: 100, sort: true, searched: 'C', pickList: 'industry' }),
@@ -22,6 +33,7 @@ export const company = defineEntity({
     tags: tags(),
     customFields: customFields(),
   },
+  namedBy: ['name', 'domain', 'externalId'],
   title: (record) => String(record.name ?? ''),
   subtitle: 'parentId',
   heldBy: ['ownerId'],

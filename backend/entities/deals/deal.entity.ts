@@ -75,6 +75,7 @@ export const deal = defineEntity({
     tags: tags(),
     customFields: customFields(),
   },
+  namedBy: ['externalId'],
   title: (record) => String(record.name ?? ''),
   subtitle: 'companyId',
   heldBy: ['ownerId'],

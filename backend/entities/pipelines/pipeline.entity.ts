@@ -41,6 +41,7 @@ export const pipeline = defineEntity({
       },
     ),
   },
+  namedBy: ['name'],
   title: (record) => String(record.name ?? ''),
   example: { name: 'Sales' },
 })

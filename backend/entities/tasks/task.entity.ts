@@ -55,6 +55,7 @@ export const task = defineEntity({
     tags: tags(),
     customFields: customFields(),
   },
+  namedBy: ['externalId'],
   title: (record) => String(record.title ?? ''),
   heldBy: ['assigneeIds'],
   verbs: [

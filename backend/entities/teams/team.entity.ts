@@ -9,6 +9,7 @@ export const team = defineEntity({
     name: text({ required: true, max: 100, filter: ['eq', 'in', 'contains', 'startsWith'] }),
     managerId: ref('user', { include: 'manager', filter: ['eq', 'in'] }),
   },
+  namedBy: ['name', 'externalId'],
   title: (record) => String(record.name ?? ''),
   example: { name: 'Central' },
 })

@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import type { Made } from '../../kernel/entity/insert.ts'
 import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
 import { conflict, duplicate, forbidden, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -47,6 +48,16 @@ export async function addMember(
     }
     throw error
   }
+}
+
+/** Makes members who cannot sign in until they are invited: they have no account yet, and perhaps no email. */
+export async function addUninvited(
+  tx: Tx,
+  users: Repository,
+  records: Parameters<Repository['createMany']>[1],
+): Promise<Made[]> {
+  refuseRole(tx, ...records.map(({ values }) => values.role))
+  return users.createMany(tx, records)
 }
 
 /** Changes a member. Owners are made and unmade by owners only, and one always remains. */

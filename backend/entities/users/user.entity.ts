@@ -10,7 +10,12 @@ export const user = defineEntity({
   path: 'users',
   fields: {
     name: text({ required: true, max: 100, sort: true, filter: ['contains', 'startsWith'] }),
-    email: email({ required: true, fixed: true, filter: ['eq', 'in'], searched: 'B' }),
+    email: email({
+      fixed: true,
+      filter: ['eq', 'in'],
+      searched: 'B',
+      describe: 'Null for a member who came with a table that had none',
+    }),
     role: choice(roles, { default: 'member', filter: ['eq', 'in'] }),
     teamId: ref('team', { include: 'team' }),
     managerId: ref('user', { include: 'manager' }),
@@ -18,6 +23,7 @@ export const user = defineEntity({
     locale: locale(),
     active: flag({ default: true }),
   },
+  namedBy: ['email', 'name', 'externalId'],
   title: (record) => String(record.name ?? ''),
   example: { name: 'Grace Hopper', email: 'grace@example.com', role: 'manager', timezone: 'America/New_York' },
 })

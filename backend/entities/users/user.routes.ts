@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { recordAnswer } from '../../kernel/entity/answer.ts'
-import { idSchema } from '../../kernel/entity/fields.ts'
+import { email, idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, rule } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
@@ -72,7 +72,11 @@ export function userRoutes(db: Database, users: Repository): Route[] {
   ]
 }
 
-const withPassword = z.strictObject({ ...shapeOf(user.createSchema), password: passwordSchema.optional() })
+const withPassword = z.strictObject({
+  ...shapeOf(user.createSchema),
+  email: email().schema,
+  password: passwordSchema.optional(),
+})
 
 function shapeOf(schema: z.ZodType): z.ZodRawShape {
   if (!(schema instanceof z.ZodObject)) throw new Error('the schema of a user is an object')

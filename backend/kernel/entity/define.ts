@@ -38,6 +38,8 @@ export interface EntityDefinition {
   readonly changedBy?: string
   /** Members of which at least one must be given on create. */
   readonly requireOneOf?: readonly string[]
+  /** Members by which a row of a table may name one of them (`company.name`); found by their normal form where they have one. */
+  readonly namedBy?: readonly string[]
   /** Whether it stands in the search of all records. */
   readonly searchable?: boolean
   /** Its duplicates are found, merged and unmerged. */

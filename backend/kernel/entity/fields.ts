@@ -50,6 +50,8 @@ export interface Field<T = unknown> {
   readonly pickList?: string
   /** `tags`, `links` and `custom`: also kept in a narrow side table, which filters use. */
   readonly side?: 'tags' | 'links' | 'custom'
+  /** Its normal form, by which values that people write differently are one: the column, and SQL that makes a text so. */
+  readonly normal?: { readonly column: string; readonly sql: (text: string) => string }
   /** The words of a choice, for tables that write them in other cases. */
   readonly choices?: readonly string[]
   /** The members of an object that columns of a table may hold by themselves (`address.country`). */
@@ -115,6 +117,12 @@ export const email = (options: Options<string> = {}): Field<string> => ({
   example: 'ada@example.com',
   ...options,
 })
+
+/** The normal form of a name: without case, spaces and punctuation; the table has the column `name_key`. */
+export const nameKey = { column: 'name_key', sql: (text: string): string => `name_key(${text})` } as const
+
+/** The normal form of an email address: without case; the table has the column `email_key`. */
+export const emailKey = { column: 'email_key', sql: (text: string): string => `lower(${text})` } as const
 
 /** A phone number, kept as sent. */
 export const phone = (options: Options<string> = {}): Field<string> => ({

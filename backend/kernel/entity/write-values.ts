@@ -73,7 +73,8 @@ export function signed(tx: Tx, data: Values): Record<string, unknown> {
   return {
     tenant: ctx.tenantId,
     actor: actor.id,
-    owner: actor.type === 'user' ? actor.id : null,
+    // What a table brings belongs to who brought it.
+    owner: actor.type === 'user' || actor.type === 'import' ? actor.id : null,
     actorJson: JSON.stringify(actor),
     eventId: newId(),
     lane: laneNumber(ctx.lane),

@@ -64,6 +64,8 @@ export async function readForm<F extends ZodType, T>(
     source.on('limit', () => refuse(tooLong(form)))
     const bytes = hashing(hash)
     source.on('error', (error) => bytes.destroy(error))
+    // Who keeps it may not listen yet; he is told when he reads.
+    bytes.on('error', () => {})
     keeping.push({ bytes, kept: keep({ name: fileName ?? '', contentType, bytes: source.pipe(bytes) }) })
   })
   try {

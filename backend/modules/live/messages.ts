@@ -34,6 +34,7 @@ export interface MessageSources {
 /** The messages of an event, in the order in which they go out. */
 export function messagesOf(sources: MessageSources, event: DomainEvent): readonly Message[] {
   if (event.type === 'notification') return ofNotification(event)
+  if (Object.hasOwn(workNames, event.type)) return ofOwnWork(event)
   const entity = sources.entities.get(event.type)
   return entity ? ofRecord(sources, entity, event) : []
 }
@@ -53,6 +54,17 @@ function ofNotification(event: DomainEvent): readonly Message[] {
   if (event.name === 'notification.created') return [item]
   const payload = typeof unreadCount === 'number' ? () => ({ unreadCount }) : null
   return [item, { slot: 1, name: 'notification:unread-count', audience, payload }]
+}
+
+/** What long work tells its own user, by the type of its events. */
+const workNames: Readonly<Record<string, string>> = { import: 'import:progress' }
+
+function ofOwnWork(event: DomainEvent): readonly Message[] {
+  const { userId } = event.data
+  const name = workNames[event.type]
+  if (name === undefined || typeof userId !== 'string' || event.record === null) return []
+  const audience: Audience = { kind: 'user', topic: userTopic(event.tenantId, userId) }
+  return [{ slot: 0, name, audience, payload: () => event.record }]
 }
 
 /** The entry; of several at once only their ids, or nothing but that the list should be read anew. */

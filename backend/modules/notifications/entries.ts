@@ -68,7 +68,7 @@ export function entryOf(heap: Heap, earlier: number, entities: ReadonlyMap<strin
   const { rule, event } = first
   const { priority, title } = rule
   const count = earlier + heap.size
-  const path = entities.get(event.type)?.path ?? event.type
+  const path = entities.get(event.type)?.path ?? `${event.type}s`
   const about = {
     tenantId,
     userId,
@@ -88,6 +88,7 @@ export function entryOf(heap: Heap, earlier: number, entities: ReadonlyMap<strin
   return {
     ...about,
     message: filled(rule.message, {
+      ...rule.words?.(event),
       actor: event.actor.name,
       noun: event.type.replaceAll('_', ' '),
       name: name === '' ? 'without a name' : `“${name}”`,

@@ -66,10 +66,14 @@ async function findingsOf(
     })
   })
   const rightsOf = await deps.rightsOf(findings.map(({ event, userId: id }) => ({ tenantId: event.tenantId, id })))
-  return findings.filter(({ event, userId: id }) =>
-    mayRead(rightsOf({ tenantId: event.tenantId, id }), deps.entities.get(event.type), event),
+  return findings.filter(
+    ({ event, userId: id }) =>
+      isOwnWork(event, id) || mayRead(rightsOf({ tenantId: event.tenantId, id }), deps.entities.get(event.type), event),
   )
 }
+
+/** Long work (an import) is no record: its events say whose it is. */
+const isOwnWork = ({ data }: DomainEvent, userId: string): boolean => data.userId === userId
 
 /** Nobody learns by his inbox of a record that he may not read. */
 function mayRead(rights: Rights | undefined, entity: Entity | undefined, event: DomainEvent): boolean {

@@ -19,6 +19,8 @@ export interface Rule {
   /** What is said instead of many of them that one operation brought; `{count}` is filled in. */
   readonly summary: string
   readonly priority: Priority
+  /** More that is filled in. */
+  readonly words?: (event: DomainEvent) => Readonly<Record<string, string>>
   /** What an entry says to machines of the event itself. */
   readonly data?: (event: DomainEvent) => Readonly<Record<string, unknown>>
 }
@@ -120,6 +122,28 @@ export const rules: readonly Rule[] = [
     summary: '{count} tasks are overdue',
     priority: 'high',
   },
+  {
+    type: 'import.completed',
+    on: ['import.completed'],
+    when: () => true,
+    to: [creator],
+    title: 'Import completed',
+    message: '{created} created, {updated} updated, {skipped} skipped, {failed} failed of {total} rows of {fileName}',
+    summary: '{count} imports were completed',
+    priority: 'normal',
+    words: importWords,
+  },
+  {
+    type: 'import.completed',
+    on: ['import.failed'],
+    when: () => true,
+    to: [creator],
+    title: 'Import failed',
+    message: 'The import of {fileName} failed: {failure}',
+    summary: '{count} imports failed',
+    priority: 'high',
+    words: importWords,
+  },
 ]
 
 /** The rules that speak of an event. An import tells nobody of each record that it makes. */
@@ -182,6 +206,12 @@ function holdersNotMentioned(event: DomainEvent): string[] {
 
 function commentId(event: DomainEvent): Readonly<Record<string, unknown>> {
   return { commentId: event.data.commentId }
+}
+
+function importWords({ record }: DomainEvent): Readonly<Record<string, string>> {
+  const { file, ...members } = Object(record)
+  const words = Object.entries({ ...members, fileName: file?.name })
+  return Object.fromEntries(words.map(([name, value]) => [name, String(value ?? '')]))
 }
 
 const ids = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')

@@ -1,0 +1,157 @@
+import { extname } from 'node:path'
+import { z } from 'zod'
+import type { Files } from '../../adapters/files/files.port.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { idSchema } from '../../kernel/entity/fields.ts'
+import { invalidMember, notFound } from '../../kernel/errors.ts'
+import type { Form, SentFile } from '../../kernel/http/form.ts'
+import { once, readKey } from '../../kernel/http/idempotency.ts'
+import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { type Answer, Bytes, JsonText, type Route, route } from '../../kernel/http/route.ts'
+import { newId } from '../../kernel/ids.ts'
+import { errorsCsv } from './errors-csv.ts'
+import { checkRequest, type RequestDeps, requestImport, requestUndo } from './import.actions.ts'
+import { listImports, type Place, printImport } from './import.queries.ts'
+import { type ImportFile, importFields, importSchema } from './import.ts'
+import { type UndoDeps, undoSome } from './undo.ts'
+
+const form: Form<typeof importFields> = { file: 'file', fields: importFields, maxBytes: 100 * 1_048_576 }
+
+/** Asking for an import, watching it, and taking it back. */
+export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
+  const { db, files } = deps
+  const params = z.object({ id: idSchema })
+  return [
+    route({
+      method: 'post',
+      path: '/imports',
+      operationId: 'createImport',
+      summary: 'Import a table: CSV, XLSX or JSON Lines',
+      description:
+        '`mapping` goes from the name of a column to a member, `cf.key`, or what names another record (`company.name`); without it columns are recognised by their names. Sent as text fields, the objects and lists as JSON.',
+      tag: 'imports',
+      form,
+      idempotency: 'statement',
+      responses: { 202: { description: 'Its job is on the way', schema: importSchema, headers: ['Location'] } },
+      problems: [409, 422],
+      handle: async (ctx, { form: read, header, path }) => {
+        const { fields, kept, digest } = await read(
+          form,
+          (file) => keepFile(files, ctx, file),
+          ({ key }) => files.delete(key),
+        )
+        const key = readKey(header('Idempotency-Key'), 'POST', path, digest)
+        let used = false
+        const request = async (joined: Ctx): Promise<Answer> => {
+          const checked = await checkRequest(deps, joined, fields, kept)
+          const id = await db.transaction(joined, (tx) => requestImport(tx, checked))
+          used = true
+          const json = (await printImport(db.tenant(joined), id)) ?? ''
+          return { status: 202, body: new JsonText(json), headers: { Location: `/api/v1/imports/${id}` } }
+        }
+        try {
+          return await (key ? once(db, ctx, key, request) : request(ctx))
+        } finally {
+          // The file of a request that was refused, or answered before, is nobody's.
+          if (!used) await files.delete(kept.key)
+        }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/imports',
+      operationId: 'listImport',
+      summary: 'List imports, newest first: your own, for administrators those of all',
+      tag: 'imports',
+      query: z.strictObject({
+        limit: limitSchema,
+        cursor: cursorSchema,
+        resource: z.string().max(64).optional(),
+        status: importSchema.shape.status.optional(),
+      }),
+      responses: { 200: { description: 'A page of imports', schema: pageOf(importSchema) } },
+      handle: async (ctx, { query }) => {
+        const { limit = 50, cursor, ...filters } = query
+        const list = JSON.stringify([ctx.tenantId, 'imports', filters])
+        const after = cursor === undefined ? null : placeOf(readCursor(cursor, list))
+        const rows = await listImports(db.tenant(ctx), filters, after, limit + 1)
+        const data = rows.slice(0, limit)
+        const last = data.at(-1)
+        const next = rows.length > limit && last ? writeCursor([last.createdAt, last.id], list) : null
+        const json = data.map((row) => row.json).join(',')
+        return {
+          status: 200,
+          body: new JsonText(`{"data":[${json}],"page":${JSON.stringify({ limit, nextCursor: next })}}`),
+        }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/imports/{id}',
+      operationId: 'getImport',
+      summary: 'How far an import is, and what it came to',
+      tag: 'imports',
+      params,
+      responses: { 200: { description: 'The import', schema: importSchema } },
+      handle: async (ctx, { params }) => answer(await printImport(db.tenant(ctx), params.id), 200),
+    }),
+    route({
+      method: 'get',
+      path: '/imports/{id}/errors.csv',
+      operationId: 'getImportErrors',
+      summary: 'What is wrong with the table: line, column, value, reason',
+      tag: 'imports',
+      params,
+      responses: { 200: { description: 'The errors', schema: null, type: 'text/csv' } },
+      handle: async (ctx, { params }) => {
+        const tx = db.tenant(ctx)
+        if ((await printImport(tx, params.id)) === null) throw notFound()
+        return {
+          status: 200,
+          body: new Bytes(errorsCsv(tx, params.id)),
+          headers: {
+            'Content-Type': 'text/csv; charset=utf-8',
+            'Content-Disposition': `attachment; filename="import-errors-${params.id}.csv"`,
+          },
+        }
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/imports/{id}/undo',
+      operationId: 'undoImport',
+      summary: 'Take an import back: delete what it made, restore what it changed',
+      description: 'What somebody changed since stays as it is, and is named. A large import is undone by a job.',
+      tag: 'imports',
+      params,
+      responses: {
+        200: { description: 'It is undone', schema: importSchema },
+        202: { description: 'Its job is on the way', schema: importSchema },
+      },
+      problems: [422],
+      handle: async (ctx, { params }) => {
+        const size = await db.transaction(ctx, (tx) => requestUndo(tx, params.id))
+        const bulk: Ctx = { ...ctx, lane: 'bulk' }
+        if (size === 'small') while (await undoSome(deps, bulk, params.id));
+        return answer(await printImport(db.tenant(ctx), params.id), size === 'large' ? 202 : 200)
+      },
+    }),
+  ]
+}
+
+async function keepFile(files: Files, ctx: Ctx, { name, contentType, bytes }: SentFile): Promise<ImportFile> {
+  const extension = /^\.[a-z0-9]{1,8}$/.exec(extname(name).toLowerCase())?.[0] ?? ''
+  const { key, size } = await files.put(`imports/${ctx.tenantId}/${newId()}${extension}`, bytes, contentType)
+  return { key, size, name: name.slice(0, 255).toWellFormed().replaceAll('\0', '') || 'table' }
+}
+
+function answer(json: string | null, status: number): Answer {
+  if (json === null) throw notFound()
+  return { status, body: new JsonText(json) }
+}
+
+function placeOf([createdAt, id]: unknown[]): Place {
+  if (typeof createdAt !== 'string' || typeof id !== 'string')
+    throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+  return { createdAt, id }
+}

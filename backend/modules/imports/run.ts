@@ -1,0 +1,338 @@
+import { setImmediate } from 'node:timers/promises'
+import sql from 'sql-template-tag'
+import { FileMissing, type Files } from '../../adapters/files/files.port.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { CustomFields } from '../../kernel/entity/custom.ts'
+import type { Registry } from '../../kernel/entity/registry.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
+import type { Work } from '../../kernel/jobs/job.ts'
+import type { Rights } from '../../kernel/rights.ts'
+import { type AddLines, type ChunkDeps, writeChunk } from './chunk.ts'
+import { drafter } from './draft.ts'
+import { lockImport } from './import.queries.ts'
+import type { ImportRow } from './import.ts'
+import { nextLinks, resolveLinks } from './links.ts'
+import { planOf } from './mapping.ts'
+import { createNames } from './names.ts'
+import type { Outcome } from './outcome.ts'
+import { keepOutcome, tellProgress } from './progress.ts'
+import { openTable } from './recognise.ts'
+import { type Survey, survey } from './survey.ts'
+import { type Table, TableError, type TableRow } from './table.ts'
+import { targetsOf } from './target.ts'
+import { writerOf } from './writers.ts'
+
+/** What imports are done with. */
+export interface ImportDeps {
+  readonly db: Database
+  readonly files: Files
+  readonly registry: Registry
+  readonly customFields: CustomFields
+  repository(type: string): Repository
+  readonly addLines: AddLines
+  /** What a user may do now; undefined when he is no longer there. */
+  rightsOf(tenantId: string, userId: string): Promise<Rights | undefined>
+}
+
+const rowsACommit = 100
+const linksACommit = 100
+const millisecondsOfProgress = 400
+const rowsOfPreview = 10
+
+/** It ends here for good; the message is for who asked for it. */
+class Unable extends Error {}
+
+/** Another runner goes on with it: this one was thought dead. */
+class Overtaken extends Error {}
+
+/** Does an import, or goes on with one where it stopped. Each chunk commits with how far it is, so none is done twice. */
+export async function runImport(deps: ImportDeps, work: Work<{ importId: string }>): Promise<void> {
+  const { db } = deps
+  const { importId } = work.data
+  const ctx = await ctxOf(deps, work)
+  try {
+    if (!ctx) throw new Unable('Who asked for it is no longer an active user')
+    const begun = await db.transaction(ctx, (tx) => begin(tx, importId))
+    if (!begun) return
+    await go(deps, ctx, begun, work)
+  } catch (error) {
+    if (error instanceof Overtaken) return
+    const reason = reasonOf(error)
+    if (reason === null) throw error
+    await failImport(db, work, reason)
+  }
+}
+
+/** Ends an import that could not be done. */
+export async function failImport(db: Database, work: Work<{ importId: string }>, reason: string): Promise<void> {
+  await db.transaction(systemCtx(work), async (tx) => {
+    const [row] = await tx.query(sql`
+      update imports set status = 'failed', failure = ${reason}, completed_at = now(), updated_at = now()
+      where tenant_id = ${work.tenantId} and id = ${work.data.importId} and status in ('queued', 'running') returning id`)
+    if (row) await tellProgress(tx, work.data.importId, 'failed')
+  })
+}
+
+function reasonOf(error: unknown): string | null {
+  if (error instanceof Unable || error instanceof TableError) return error.message
+  return error instanceof FileMissing ? 'The file is no longer there' : null
+}
+
+/** The user as an import: his rights as they are now, and the import's own operation. */
+async function ctxOf({ db, rightsOf }: ImportDeps, work: Work<{ importId: string }>): Promise<Ctx | null> {
+  const [row] = await db.tenant(systemCtx(work)).query(sql`
+    select i.created_by_id as "userId", i.operation_id as "operationId", i.request_id as "requestId", u.name
+    from imports i join users u on u.tenant_id = i.tenant_id and u.id = i.created_by_id
+    where i.tenant_id = ${work.tenantId} and i.id = ${work.data.importId}`)
+  const rights = row && (await rightsOf(work.tenantId, row.userId))
+  if (!rights) return null
+  const { requestId, operationId, userId, name } = row
+  return {
+    ...systemCtx(work),
+    actor: { id: userId, type: 'import', name },
+    rights,
+    requestId,
+    operationId,
+    lane: 'bulk',
+  }
+}
+
+/** Who tells of an import's end: nobody, so that its user is told like any other. */
+const systemCtx = ({ tenantId, requestId, operationId }: Work<unknown>): Ctx => ({
+  tenantId,
+  actor: { id: null, type: 'job', name: 'Import' },
+  rights: { userId: '', role: 'system', scope: () => 'all' },
+  sessionId: null,
+  requestId,
+  operationId,
+  ip: null,
+  userAgent: null,
+  lane: 'live',
+})
+
+/** Null when it has ended already: the job was given twice. A dry run keeps nothing, so it begins anew. */
+async function begin(tx: Tx, id: string): Promise<ImportRow | null> {
+  const row = await lockImport(tx, id)
+  if (!row || (row.status !== 'queued' && row.status !== 'running')) return null
+  const anew = row.options.dryRun
+  await tx.query(sql`
+    update imports set status = 'running', updated_at = now() where tenant_id = ${tx.ctx.tenantId} and id = ${id}`)
+  if (!anew) return row
+  await tx.query(sql`delete from import_errors where tenant_id = ${tx.ctx.tenantId} and import_id = ${id}`)
+  await tx.query(sql`
+    update imports set phase = 'rows', position = 0, processed = 0, created = 0, updated = 0, skipped = 0, failed = 0,
+      made = '{}', preview = null where tenant_id = ${tx.ctx.tenantId} and id = ${id}`)
+  return { ...row, phase: 'rows', position: 0 }
+}
+
+async function go(deps: ImportDeps, ctx: Ctx, row: ImportRow, work: Work<{ importId: string }>): Promise<void> {
+  const { file } = row
+  if (!file) throw new FileMissing('purged')
+  const table = await openTable(() => deps.files.get(file.key), row.reading)
+  const { chunk, surveyed, timezone } = await prepare(deps, ctx, row, table, work.signal)
+  const { dryRun } = row.options
+  const run: Run = {
+    deps,
+    ctx,
+    chunk,
+    dryRun,
+    work,
+    told: performance.now(),
+    checked: performance.now(),
+    seen: new Set(),
+  }
+  if (row.phase === 'rows') {
+    const draft = drafter(chunk.plan, surveyed, table.columns.length, timezone)
+    for await (const { rows, position } of chunksOf(table, row.position)) {
+      await step(run, position - rows.length, 'rows', async (tx, now) => {
+        const outcome = await writeChunk(tx, chunk, () => rows.map(draft))
+        return { outcome, position, processed: rows.length, phase: now.phase }
+      })
+    }
+  }
+  // What a dry run links to has been rolled back.
+  if (!dryRun) await linkAll(run, row)
+  await deps.db.transaction(systemCtx(work), (tx) => complete(tx, row.id))
+}
+
+async function prepare(
+  deps: ImportDeps,
+  ctx: Ctx,
+  row: ImportRow,
+  table: Table,
+  signal: AbortSignal,
+): Promise<{ chunk: ChunkDeps; surveyed: Survey; timezone: string }> {
+  const { registry, customFields, repository, addLines } = deps
+  const { options } = row
+  const entity = registry.byPath(row.resource)
+  if (!entity) throw new Unable(`There are no ${row.resource} any more`)
+  if (ctx.rights.scope(entity.type, 'create') === 'none')
+    throw new Unable(`Your role may no longer create a ${entity.type}`)
+  const custom = entity.all.customFields ? await customFields.of(ctx, entity.type) : []
+  const { plan } = planOf(entity, targetsOf(entity, registry, custom), table.columns, {
+    ...options,
+    defaults: options.defaults ?? {},
+    matchBy: options.matchBy ?? [],
+  })
+  const [tenant] = await deps.db.tenant(ctx).query(sql`select timezone, locale from tenants where id = ${ctx.tenantId}`)
+  const { timezone = 'UTC', locale = 'en' } = tenant ?? {}
+  const { dateOrder, decimal } = options
+  const surveyed = row.reading.survey ?? (await survey(table, plan, { dateOrder, decimal, locale, signal }))
+  await deps.db.tenant(ctx).query(sql`
+    update imports set total = ${surveyed.total}, reading = reading || ${JSON.stringify({ survey: surveyed })}::jsonb
+    where tenant_id = ${ctx.tenantId} and id = ${row.id}`)
+  const chunk: ChunkDeps = {
+    db: deps.db,
+    plan,
+    onDuplicate: options.onDuplicate,
+    writer: writerOf(repository(entity.type)),
+    addLines,
+    names: createNames(registry, !options.dryRun),
+    createMissing: new Set(options.createMissing ?? []),
+    repository,
+  }
+  return { chunk, surveyed, timezone }
+}
+
+/** Rows in chunks, after those that are done. */
+async function* chunksOf(table: Table, done: number): AsyncIterable<{ rows: TableRow[]; position: number }> {
+  let position = 0
+  let rows: TableRow[] = []
+  for await (const row of table.rows()) {
+    if (++position <= done) continue
+    rows.push(row)
+    if (rows.length < rowsACommit) continue
+    yield { rows, position }
+    rows = []
+  }
+  if (rows.length > 0) yield { rows, position }
+}
+
+interface Run {
+  readonly deps: ImportDeps
+  ctx: Ctx
+  readonly chunk: ChunkDeps
+  readonly dryRun: boolean
+  readonly work: Work<{ importId: string }>
+  told: number
+  checked: number
+  /** Of a dry run: what it would have made already. */
+  readonly seen: Set<string>
+}
+
+interface Step {
+  readonly outcome: Outcome
+  readonly position: number
+  readonly processed: number
+  readonly phase: 'rows' | 'links'
+}
+
+/** One commit: what is done, and how far it is now. A dry run keeps the second and rolls back the first. */
+async function step(
+  run: Run,
+  from: number,
+  phase: 'rows' | 'links',
+  act: (tx: Tx, now: ImportRow) => Promise<Step>,
+): Promise<void> {
+  const { deps, work, dryRun } = run
+  work.signal.throwIfAborted()
+  await recheck(run)
+  // Sockets and requests of the same process have their turn.
+  await setImmediate()
+  const locked = async (tx: Tx): Promise<ImportRow> => {
+    const now = await lockImport(tx, work.data.importId)
+    if (now?.status !== 'running' || now.position !== from || now.phase !== phase) throw new Overtaken()
+    return now
+  }
+  const keep = async (tx: Tx, now: ImportRow, { outcome, ...place }: Step): Promise<void> => {
+    const made: Record<string, number> = {}
+    for (const { type, name } of outcome.made) {
+      const key = `${type} ${name.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '')}`
+      if (dryRun && run.seen.has(key)) continue
+      run.seen.add(key)
+      made[type] = (made[type] ?? 0) + 1
+    }
+    await keepOutcome(tx, now, dryRun ? { ...outcome, effects: [], links: [] } : outcome, { ...place, made })
+    if (dryRun) await keepPreview(tx, now, outcome)
+    if (performance.now() - run.told < millisecondsOfProgress) return
+    run.told = performance.now()
+    await tellProgress(tx, now.id, 'progress')
+  }
+  if (!dryRun) {
+    await deps.db.transaction(run.ctx, async (tx) => {
+      const now = await locked(tx)
+      await keep(tx, now, await act(tx, now))
+    })
+    return
+  }
+  const would = await rolledBack(deps.db, run.ctx, async (tx) => act(tx, await locked(tx)))
+  await deps.db.transaction(run.ctx, async (tx) => keep(tx, await locked(tx), would))
+}
+
+/** Does work in a transaction and takes all of it back. */
+async function rolledBack<T>(db: Database, ctx: Ctx, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const done: T[] = []
+  const back = new Error('rolled back on purpose')
+  try {
+    await db.transaction(ctx, async (tx) => {
+      done.push(await work(tx))
+      throw back
+    })
+  } catch (error) {
+    if (error !== back) throw error
+  }
+  const [result] = done
+  if (result === undefined) throw back
+  return result
+}
+
+async function keepPreview(tx: Tx, { id }: ImportRow, { previews }: Outcome): Promise<void> {
+  const first = previews
+    .toSorted((a, b) => a.line - b.line)
+    .slice(0, rowsOfPreview)
+    .map(({ line, action, json }) => ({ line, action, record: json === null ? null : JSON.parse(json) }))
+  await tx.query(sql`
+    update imports set preview = ${JSON.stringify(first)}::jsonb
+    where tenant_id = ${tx.ctx.tenantId} and id = ${id} and preview is null`)
+}
+
+const believedFor = 1_000
+
+/** Rights are those of now, also of an import that takes an hour. */
+async function recheck(run: Run): Promise<void> {
+  if (performance.now() - run.checked < believedFor) return
+  run.checked = performance.now()
+  const rights = await run.deps.rightsOf(run.ctx.tenantId, run.ctx.actor.id ?? '')
+  if (!rights) throw new Unable('Who asked for it is no longer an active user')
+  run.ctx = { ...run.ctx, rights }
+}
+
+async function linkAll(run: Run, row: ImportRow): Promise<void> {
+  const { deps, chunk, ctx } = run
+  const links = { ...chunk, type: chunk.plan.entity.type }
+  let position = row.position
+  let phase = row.phase
+  if (phase === 'rows') {
+    await deps.db.tenant(ctx).query(sql`
+      update imports set phase = 'links', position = 0
+      where tenant_id = ${ctx.tenantId} and id = ${row.id} and status = 'running' and phase = 'rows'`)
+    ;[position, phase] = [0, 'links']
+  }
+  for (let last: number | undefined = position; last !== undefined; ) {
+    const after: number = last
+    await step(run, after, phase, async (tx, now) => {
+      const next = await nextLinks(tx, row.id, after, linksACommit)
+      last = next.at(-1)?.line
+      const outcome = await resolveLinks(tx, links, next)
+      return { outcome, position: last ?? after, processed: 0, phase: now.phase }
+    })
+  }
+}
+
+async function complete(tx: Tx, id: string): Promise<void> {
+  const [row] = await tx.query(sql`
+    update imports set status = 'completed', completed_at = now(), updated_at = now()
+    where tenant_id = ${tx.ctx.tenantId} and id = ${id} and status = 'running' returning id`)
+  if (row) await tellProgress(tx, id, 'completed')
+}

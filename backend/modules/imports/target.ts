@@ -1,0 +1,93 @@
+import type { CellField } from '../../kernel/entity/cells.ts'
+import type { CustomField } from '../../kernel/entity/custom.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
+import type { Registry } from '../../kernel/entity/registry.ts'
+
+/** A value of the record itself. */
+export interface ValueTarget {
+  readonly kind: 'value'
+  /** As a mapping names it: `value`, `address.country`, `cf.region`. */
+  readonly path: string
+  readonly member: string
+  /** The part of an object, or the key of a custom field. */
+  readonly part: string | null
+  readonly field: CellField
+}
+
+/** Another record, by one of the members that it is named by. */
+export interface PointerTarget {
+  readonly kind: 'pointer'
+  readonly path: string
+  /** The member that takes its id; null: it is no member, but makes a line item. */
+  readonly member: string | null
+  readonly many: boolean
+  readonly type: string
+  readonly by: string
+  /** It may stand further down in the same table. */
+  readonly later: boolean
+}
+
+/** The id of the record itself, by which an export finds its records again. */
+export interface IdTarget {
+  readonly kind: 'id'
+  readonly path: 'id'
+}
+
+/** What a column of a table, or a default, fills. */
+export type Target = ValueTarget | PointerTarget | IdTarget
+
+/** Everything that a column may fill, by its path. */
+export function targetsOf(
+  entity: Entity,
+  registry: Registry,
+  custom: readonly CustomField[],
+): ReadonlyMap<string, Target> {
+  const targets: Target[] = [{ kind: 'id', path: 'id' }]
+  for (const [member, field] of Object.entries(entity.all)) {
+    if (field.readOnly) continue
+    targets.push({ kind: 'value', path: member, member, part: null, field })
+    for (const [part, ofPart] of Object.entries(field.parts ?? {}))
+      targets.push({ kind: 'value', path: `${member}.${part}`, member, part, field: ofPart })
+    if (field.ref) targets.push(...pointersOf(entity, registry, member, field.ref, field.many === true))
+  }
+  for (const definition of custom) {
+    const path = `cf.${definition.key}`
+    targets.push({ kind: 'value', path, member: 'customFields', part: definition.key, field: cellFieldOf(definition) })
+  }
+  if (entity.type === 'deal') targets.push(...lineOf(entity, registry))
+  return new Map(targets.map((target) => [target.path, target]))
+}
+
+function pointersOf(
+  entity: Entity,
+  registry: Registry,
+  member: string,
+  type: string,
+  many: boolean,
+): readonly PointerTarget[] {
+  const name = member.replace(/Ids?$/, '')
+  return namesOf(registry, type).map((by) => {
+    const path = `${name}.${by}`
+    return { kind: 'pointer', path, member, many, type, by, later: type === entity.type && !many }
+  })
+}
+
+/** A product that a deal names makes a line item of one. */
+const lineOf = (entity: Entity, registry: Registry): readonly PointerTarget[] =>
+  pointersOf(entity, registry, 'product', 'product', false).map((target) => ({ ...target, member: null }))
+
+/** A stage is no noun of its own; it is found in the row's pipeline. */
+const namesOf = (registry: Registry, type: string): readonly string[] =>
+  type === 'stage' ? ['name'] : (registry.entities.get(type)?.namedBy ?? [])
+
+const cellKinds: Readonly<Record<string, string>> = {
+  number: 'decimal',
+  boolean: 'flag',
+  select: 'choice',
+  multiselect: 'tags',
+}
+
+function cellFieldOf({ type, options }: CustomField): CellField {
+  const kind = cellKinds[type] ?? type
+  return type === 'select' || type === 'multiselect' ? { kind, choices: options } : { kind }
+}

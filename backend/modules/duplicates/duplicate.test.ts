@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
+import { contact } from '../../entities/contacts/contact.entity.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
+import { backfill } from './backfill.ts'
+import { mergeableOf } from './mergeable.ts'
 
 let house: TestApp
 let alice: Client
@@ -190,6 +193,24 @@ test('a pair follows its records: changed, deleted, restored', async () => {
   expect(await pairsOf(who, 'contacts')).toEqual([])
   await who.post(`/contacts/${b.id}/restore`)
   await pair(who, 'contacts', a, b)
+})
+
+test('records that were there before anybody looked are gone through, and a second time nobody is', async () => {
+  const who = await founder()
+  const values = { firstName: null, lastName: null, email: 'before@example.com' }
+  const [a, b] = [await who.build('contact', values), await who.build('contact', values)]
+  await pair(who, 'contacts', a, b)
+  await asOwner(house.ownerUrl, async (owner) => {
+    await owner.query('delete from match_keys where tenant_id = $1', [who.tenantId])
+    await owner.query('delete from duplicate_pairs where tenant_id = $1', [who.tenantId])
+    await owner.query('delete from match_progress')
+  })
+  expect(await pairsOf(who, 'contacts')).toEqual([])
+  const nouns = mergeableOf(new Map([[contact.type, contact]]))
+  const turn = { dryRun: false, signal: new AbortController().signal }
+  expect((await backfill(house.app.database.db, nouns, turn)).records).toBeGreaterThan(1)
+  expect(await backfill(house.app.database.db, nouns, turn)).toEqual({ records: 0 })
+  expect(await pairsOf(who, 'contacts')).toHaveLength(1)
 })
 
 test('the list is sorted by score and walked by its cursor, each pair once', async () => {

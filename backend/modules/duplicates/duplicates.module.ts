@@ -2,6 +2,7 @@ import type { Database } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import type { Module } from '../../kernel/module.ts'
+import { backfill } from './backfill.ts'
 import { duplicateRoutes } from './duplicate.routes.ts'
 import { duplicatesSubscription } from './matcher.ts'
 import { mergeableOf } from './mergeable.ts'
@@ -18,5 +19,8 @@ export function duplicatesModule(deps: {
     name: 'duplicates',
     routes: nouns.flatMap((noun) => duplicateRoutes(db, noun, repository(noun.type))),
     subscriptions: [duplicatesSubscription(nouns)],
+    schedules: [
+      { name: 'duplicates.backfill', queue: 'cleanup', cron: '23 * * * *', run: (turn) => backfill(db, nouns, turn) },
+    ],
   }
 }

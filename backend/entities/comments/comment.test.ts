@@ -225,8 +225,10 @@ test('the timeline of the record tells it, and its followers see it live', async
   expect(deleted).toMatchObject({ action: 'commented', metadata: { verb: 'deleted' } })
   const { data } = (await alice.get(`/deals/${id}/timeline?action=commented`)).body
   expect(data).toHaveLength(3)
-  await eventually(async () => seen.length >= 3, 'three activities on the socket')
-  expect(seen.map(({ action }) => action)).toEqual(['commented', 'commented', 'commented'])
+  // The deal's own creation may come to a follower who was quick.
+  const live = () => seen.filter(({ action }) => action === 'commented')
+  await eventually(async () => live().length >= 3, 'three activities on the socket')
+  expect(live()).toHaveLength(3)
   expect((await alice.get(`/deals/${id}`)).body.version).toBe(1)
   socket.close()
 })

@@ -31,7 +31,7 @@ import { mountDocs } from './modules/docs/docs.ts'
 import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
-import { jobsModule } from './modules/jobs/jobs.module.ts'
+import { forgetCompleted, jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
@@ -136,6 +136,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   ]
   const schedules = [
     ...logSchedules(db),
+    forgetCompleted(engine, db),
     ...[auth, ...consumers].flatMap((module) => module.schedules ?? []),
     ...(extra.schedules ?? []),
   ]

@@ -1,5 +1,6 @@
 import { createPostgresBackend, isPgPool, runMigrations } from 'bullmq'
 import pg from 'pg'
+import { openPool } from '../../kernel/db/pool.ts'
 import type { Logger } from '../../kernel/log.ts'
 import { createBullEngine } from './bullmq.ts'
 import type { JobEngine } from './jobs.port.ts'
@@ -12,16 +13,18 @@ const listeners = 10
 
 /** The queue in a schema of our own PostgreSQL. The URL is the worker role's, past a pooler: it listens. */
 export function openPostgresJobs(workerUrl: string, log: Logger): JobEngine {
-  const pool = new pg.Pool({
-    connectionString: workerUrl,
-    max: connections + listeners,
-    options: `-c search_path=${schema}`,
-    application_name: 'clientforge jobs',
-    keepAlive: true,
-  })
+  const { pool, close } = openPool(
+    {
+      connectionString: workerUrl,
+      max: connections + listeners,
+      options: `-c search_path=${schema}`,
+      application_name: 'clientforge jobs',
+      keepAlive: true,
+    },
+    log,
+  )
   // Every queue and worker adds listeners of its own.
   pool.setMaxListeners(0)
-  pool.on('error', (error) => log.warn({ err: error }, 'the queue of jobs lost a connection'))
   if (!isPgPool(pool)) throw new Error('BullMQ does not take this pool')
   return createBullEngine(
     {
@@ -38,7 +41,7 @@ export function openPostgresJobs(workerUrl: string, log: Logger): JobEngine {
           return false
         }
       },
-      close: () => pool.end(),
+      close,
     },
     log,
   )

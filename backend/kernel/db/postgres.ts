@@ -1,7 +1,8 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { Ctx } from '../context.ts'
 import type { Logger } from '../log.ts'
 import type { Committed, Database, Query, Row, Statement, Tx, WorkerTx } from './database.ts'
+import { openPool } from './pool.ts'
 import { isConnectionError, mayRepeat } from './problems.ts'
 import { queryAsTenant } from './tenant-query.ts'
 
@@ -26,11 +27,16 @@ export function createPostgres(options: {
   workerConnections?: number
 }): Postgres {
   const { log } = options
-  const { pool: app, close: closeApp } = openPool(options.appUrl, options.appConnections ?? 10, 'clientforge app', log)
+  const { pool: app, close: closeApp } = openPool(
+    { connectionString: options.appUrl, max: options.appConnections ?? 10, application_name: 'clientforge app' },
+    log,
+  )
   const { pool: workers, close: closeWorkers } = openPool(
-    options.workerUrl,
-    options.workerConnections ?? 6,
-    'clientforge worker',
+    {
+      connectionString: options.workerUrl,
+      max: options.workerConnections ?? 6,
+      application_name: 'clientforge worker',
+    },
     log,
   )
   const listeners: ((events: readonly Committed[]) => void)[] = []
@@ -100,38 +106,6 @@ interface OpenTransaction extends Tx {
 type Joined = Ctx & { readonly [open]?: () => OpenTransaction | undefined }
 
 const openOf = (ctx: Joined): OpenTransaction | undefined => ctx[open]?.()
-
-function openPool(
-  connectionString: string,
-  max: number,
-  name: string,
-  log: Logger,
-): { pool: pg.Pool; close(): Promise<void> } {
-  const pool = new pg.Pool({ connectionString, max, application_name: name, connectionTimeoutMillis: 5_000 })
-  const open = new Set<pg.PoolClient>()
-  let gone: () => void = () => {}
-  pool.on('error', (error) => log.warn({ err: error, pool: name }, 'an idle database connection was lost'))
-  pool.on('connect', (client) => {
-    open.add(client)
-    // A client that is lent out tells of a lost connection by itself; unheard, that would end the process.
-    client.on('error', (error) => log.warn({ err: error, pool: name }, 'a database connection was lost'))
-  })
-  pool.on('remove', (client) => {
-    open.delete(client)
-    if (open.size === 0) gone()
-  })
-  return {
-    pool,
-    // `end` alone does not wait for the goodbye of each connection, and the server may be stopped before it is said.
-    close: async () => {
-      const all = new Promise<void>((resolve) => {
-        gone = resolve
-      })
-      await pool.end()
-      if (open.size > 0) await all
-    },
-  }
-}
 
 const plain = (query: Query): { name?: string; text: string; values: unknown[] } => ({
   ...('name' in query && query.name ? { name: query.name } : {}),

@@ -35,8 +35,7 @@ export function jobsModule(deps: {
   /** Whether this process does jobs. */
   working: boolean
 }): Module {
-  const { engine, db, log, jobs } = deps
-  const schedules = [...deps.schedules, cleaning(engine, db)]
+  const { engine, log, jobs, schedules } = deps
   refuseTwins([...jobs, ...schedules].map(({ name }) => name))
   const stopping = new AbortController()
   const perform = createPerformer({ jobs, schedules, stopping: stopping.signal, log })
@@ -79,7 +78,7 @@ const kept = 3_600_000
  * Forgets jobs that are done, but not before the subscription's cursor is past their events: a batch that is delivered
  * again must find them. Failed ones stay for operators.
  */
-function cleaning(engine: JobEngine, db: Database): Schedule {
+export function forgetCompleted(engine: JobEngine, db: Database): Schedule {
   return {
     name: 'jobs.forget-completed',
     queue: 'cleanup',

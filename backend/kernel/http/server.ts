@@ -10,26 +10,16 @@ import express, {
   type Router,
 } from 'express'
 import { z } from 'zod'
-import type { Ctx, Operator } from '../context.ts'
 import type { Database } from '../db/database.ts'
-import { forbidden, notFound, Problem, unauthenticated } from '../errors.ts'
+import { notFound, Problem, unauthenticated } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
 import type { Logger } from '../log.ts'
-import type { Authenticator, SignedIn, SignedInOperator } from './authenticator.ts'
+import type { Authenticator } from './authenticator.ts'
 import { parseBody, parsePart, rawBody } from './body.ts'
 import { readForm } from './form.ts'
-import { type Key, once, onceForOperator, readKey } from './idempotency.ts'
+import { handlerFor } from './handler.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
-import {
-  type Answer,
-  Bytes,
-  type Caller,
-  JsonText,
-  type OperatorRoute,
-  type PrivateRoute,
-  type Request,
-  type Route,
-} from './route.ts'
+import { type Answer, Bytes, type Caller, JsonText, type Request, type Route } from './route.ts'
 import { securityHeaders } from './security-headers.ts'
 
 export interface HttpOptions {
@@ -153,59 +143,9 @@ function handling(route: Route, options: HttpOptions) {
   return async (request: ExpressRequest, response: ExpressResponse): Promise<void> => {
     response.locals.route = route.path
     // Who may not call it at all learns nothing of what is wrong with his request.
-    const handle = handlerFor(route, request, response.locals.who, options)
+    const handle = handlerFor(route, response.locals.who, callerOf(request), options.db)
     await send(response, await handle(parse(route, request)))
   }
-}
-
-type Handler = (parsed: Request<unknown, unknown, unknown>) => Promise<Answer>
-
-/** How a route serves this caller: anybody, a user of a tenant, or a platform operator. */
-function handlerFor(
-  route: Route,
-  request: ExpressRequest,
-  who: SignedIn | SignedInOperator,
-  options: HttpOptions,
-): Handler {
-  if (route.access === 'public') return (parsed) => route.handle(callerOf(request), parsed)
-  const { ctx, operator } = who
-  if (route.access === 'operator') {
-    if (!operator) throw forbidden('Only platform operators may do this')
-    return (parsed) => answerOperator(route, operator, request, parsed, options)
-  }
-  if (!operator) return (parsed) => answerPrivately(route, ctx, request, parsed, options)
-  const { handleOperator } = route
-  if (!handleOperator) throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
-  return () => handleOperator(operator)
-}
-
-async function answerOperator(
-  route: OperatorRoute,
-  operator: Operator,
-  request: ExpressRequest,
-  parsed: Request<unknown, unknown, unknown>,
-  options: HttpOptions,
-): Promise<Answer> {
-  const work = () => route.handle(operator, parsed)
-  const key = keyOf(route, request, parsed)
-  return key ? onceForOperator(options.db, operator, key, work) : work()
-}
-
-async function answerPrivately(
-  route: PrivateRoute,
-  ctx: Ctx,
-  request: ExpressRequest,
-  parsed: Request<unknown, unknown, unknown>,
-  options: HttpOptions,
-): Promise<Answer> {
-  const key = keyOf(route, request, parsed)
-  return key ? once(options.db, ctx, key, (joined) => route.handle(joined, parsed)) : route.handle(ctx, parsed)
-}
-
-/** The key of a POST that the server keeps; none where the handler does so itself or none is offered. */
-function keyOf(route: Route, request: ExpressRequest, { path }: Request<unknown, unknown, unknown>): Key | undefined {
-  if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction') return undefined
-  return readKey(request.get('Idempotency-Key'), 'POST', path, request.body)
 }
 
 function parse(route: Route, request: ExpressRequest): Request<unknown, unknown, unknown> {

@@ -107,7 +107,7 @@ describe('the page of the queues', () => {
   })
 })
 
-describe.skipIf(browserPath === undefined)('in a browser (skipped: no Chromium is installed)', () => {
+describe.skipIf(!browserPath)(browserPath ? 'in a browser' : 'in a browser: none is installed here', () => {
   let browser: Browser
   let page: Page
   const problems: string[] = []

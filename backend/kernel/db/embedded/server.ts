@@ -75,8 +75,10 @@ const SETTINGS = [
   'log_checkpoints=off',
 ].flatMap((setting) => ['-c', setting])
 
-/** For tests only: a crash of the machine loses the cluster. */
-const FORGETFUL = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'].flatMap((setting) => ['-c', setting])
+/** For tests only: a crash of the machine loses the cluster, and several apps at once have their pools and queues in it. */
+const FORGETFUL = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=400'].flatMap(
+  (setting) => ['-c', setting],
+)
 
 type Address = { host: string; settings: string[]; place(database: string): string; release(): Promise<void> }
 

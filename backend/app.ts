@@ -29,6 +29,7 @@ import { createTokens } from './modules/auth/tokens.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
 import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
+import { exportsModule } from './modules/exports/exports.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
 import { forgetCompleted, jobsModule } from './modules/jobs/jobs.module.ts'
@@ -112,6 +113,8 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const timeline = timelineModule({ db, log, entities: nouns, catalogue })
   const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
+  const rightsOf = async (tenantId: string, id: string) =>
+    (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })
   const imports = importsModule({
     db,
     files: store.files,
@@ -120,7 +123,16 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     repository: entities.repository,
     importable: entities.tabular,
     addLines: (tx, lines) => addProductLines(tx, entities, lines),
-    rightsOf: async (tenantId, id) => (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id }),
+    rightsOf,
+  })
+  const exports = exportsModule({
+    db,
+    files: store.files,
+    registry: entities.registry,
+    customFields,
+    exportable: entities.tabular,
+    list: (type) => entities.list(type, search.find),
+    rightsOf,
   })
   const consumers: readonly Module[] = [
     timeline,
@@ -133,6 +145,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     duplicates,
     mergingModule({ db, entities: nouns, repository: entities.repository }),
     imports,
+    exports,
   ]
   const schedules = [
     ...logSchedules(db),

@@ -1,7 +1,7 @@
 import type { Database } from '../kernel/db/database.ts'
 import type { CustomFields } from '../kernel/entity/custom.ts'
 import type { Entity } from '../kernel/entity/define.ts'
-import { createLister, type QuickFind } from '../kernel/entity/lister.ts'
+import { createLister, type Lister, type QuickFind } from '../kernel/entity/lister.ts'
 import { createRegistry, type Registry } from '../kernel/entity/registry.ts'
 import { createRepository, type Repository } from '../kernel/entity/repository.ts'
 import { entityRoutes, everything, type Offer } from '../kernel/entity/router.ts'
@@ -97,6 +97,8 @@ export interface Entities {
   readonly subscriptions: readonly Subscription[]
   /** What may come by a table and go out as one: records, and the members of the tenant. */
   readonly tabular: ReadonlySet<string>
+  /** The list of a noun, as its route gives it. */
+  list(type: string, find: QuickFind): Lister
   /** The routes need the quick find, which the search gives. */
   routes(find: QuickFind): Route[]
 }
@@ -125,12 +127,22 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     if (!known) throw new Error(`there is no noun ${type}`)
     return known
   }
+  const lists = new Map<string, Lister>()
+  const list = (type: string, find: QuickFind): Lister => {
+    const { entity } = repository(type)
+    const known = lists.get(type)
+    const made =
+      known ?? createLister(entity, registry, customFields, find, entity.searchable ? savedQueries : undefined)
+    lists.set(type, made)
+    return made
+  }
   return {
     registry,
     restorable: nouns.filter(({ offers }) => offers.includes('restore')).map(({ entity }) => entity),
     repository,
     subscriptions: [relabellingSubscription(db, taggedNouns(registry.entities, repository))],
     tabular: new Set([...nouns.filter(isRecord).map(({ entity }) => entity.type), user.type]),
+    list,
     routes: (find) => [
       ...nouns.flatMap(({ entity, offers, routes }) => [
         ...entityRoutes(
@@ -138,7 +150,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
             db,
             registry,
             repository: repository(entity.type),
-            list: createLister(entity, registry, customFields, find, entity.searchable ? savedQueries : undefined),
+            list: list(entity.type, find),
           },
           offers,
         ),

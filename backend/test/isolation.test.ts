@@ -125,6 +125,7 @@ describe('the application’s role', () => {
       await who.build('deal', { contactIds: [made.contact?.id], tags: ['vip'], customFields })
       await who.build('task', { assigneeIds: [who.userId] })
       await importTable(who, 'name,parent.name\nOne,Two\nTwo,\n,One\n', { resource: 'companies' })
+      await who.post('/exports', { resource: 'companies', format: 'csv' })
       const comment = await who.post(`/notes/${made.note?.id}/comments`, { body: 'Well' })
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
       await who.post(`/deals/${made.deal?.id}/line-items`, { name: 'Engine', unitPrice: 1 })

@@ -5,7 +5,7 @@ import type { TestApp } from './app.ts'
 import { type Cast, password } from './cast.ts'
 import { type Client, eventually, paths } from './client.ts'
 import { printed } from './printer.ts'
-import { importTable } from './tables.ts'
+import { exportTable, importTable } from './tables.ts'
 
 /** What a call of an operation needs beside its path. */
 export interface Call {
@@ -176,6 +176,9 @@ export const operations: Readonly<Record<string, Example>> = {
   getImport: imported,
   getImportErrors: imported,
   undoImport: imported,
+  createExport: async () => ({ body: { resource: 'contacts', filters: { stage: 'prospect' }, format: 'csv' } }),
+  listExport: nothing,
+  getExport: async ({ alice }) => at((await exportTable(alice, { resource: 'contacts', format: 'jsonl' })).id),
 
   listQueues: operating(),
   listJobs: operating(undefined, { params: { queue: 'reports' } }),

@@ -34,10 +34,22 @@ export const ended = (who: Client, id: string) =>
     return ['completed', 'failed', 'undone'].includes(body.status) ? body : undefined
   }, `the end of the import ${id}`)
 
+/** Exports a list and waits for its file; gives the export and the bytes. */
+export async function exportTable(who: Client, asked: Asked) {
+  const answer = await who.post('/exports', asked)
+  if (answer.status !== 202) throw new Error(`the export was refused: ${JSON.stringify(answer.body)}`)
+  const done = await eventually(async () => {
+    const { body } = await who.get(`/exports/${answer.body.id}`)
+    return ['completed', 'failed'].includes(body.status) ? body : undefined
+  }, `the end of the export ${answer.body.id}`)
+  if (done.status === 'failed') throw new Error(`the export failed: ${done.failure}`)
+  return { ...done, bytes: Buffer.from(await (await fetch(done.url)).arrayBuffer()) }
+}
+
 /** The report of an import's errors: line, column, value, reason. */
 export async function errorsOf(who: Client, id: string): Promise<string[]> {
   const { body } = await who.get(`/imports/${id}/errors.csv`)
-  return body.replace('\uFEFF', '').trim().split('\r\n').slice(1)
+  return body.trim().split('\r\n').slice(1)
 }
 
 /** A table of the dataset, as it came. */

@@ -25,9 +25,12 @@ export type CellField = Pick<Field, 'kind' | 'choices' | 'parts'>
  */
 export function fromCell(field: CellField, cell: unknown, style: CellStyle): unknown {
   const bare = typeof cell === 'string' ? cell.trim() : cell
-  if (bare === '' || bare === null || bare === undefined) return undefined
+  if (bare === '' || bare === null || bare === undefined || isEmptyObject(bare)) return undefined
   return (readers[field.kind] ?? readText)(bare, style, field)
 }
+
+const isEmptyObject = (cell: unknown): boolean =>
+  typeof cell === 'object' && cell !== null && !(cell instanceof Date) && Object.keys(cell).length === 0
 
 /** A value as a cell of a text table: what {@link fromCell} reads back as the same value. */
 export function toCell(value: unknown): string {

@@ -10,8 +10,7 @@ const rowsAQuery = 1_000
 export const errorsCsv = (tx: Tx, importId: string): Readable => Readable.from(lines(tx, importId))
 
 async function* lines(tx: Tx, importId: string): AsyncIterable<string> {
-  // Excel takes a table without a byte order mark for one in its own encoding.
-  yield '\uFEFFline,column,value,reason\r\n'
+  yield 'line,column,value,reason\r\n'
   for (let after = { line: -1, place: -1 }; ; ) {
     const rows = await listErrors(tx, importId, after, rowsAQuery)
     const cells = rows.map(({ line, column, value, reason }) => [

@@ -69,8 +69,9 @@ function recognised(targets: ReadonlyMap<string, Target>, columns: readonly stri
   const mapping: Record<string, string> = Object.create(null)
   for (const column of columns) {
     const path = targets.has(column) ? column : byName.get(spoken(column))
-    if (path === undefined || taken.has(path)) continue
-    taken.add(path)
+    const target = path === undefined ? undefined : targets.get(path)
+    if (path === undefined || !target || taken.has(filledBy(target))) continue
+    taken.add(filledBy(target))
     mapping[column] = path
   }
   return mapping
@@ -78,12 +79,15 @@ function recognised(targets: ReadonlyMap<string, Target>, columns: readonly stri
 
 const spoken = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '')
 
+/** What only one column can fill. */
+const filledBy = (target: Target): string =>
+  target.kind === 'pointer' && target.member !== null && !target.many ? target.member : target.path
+
 function refuseTwice(columns: readonly ColumnTarget[], wrong: (path: string, message: string) => void): void {
   const seen = new Set<string>()
   for (const { column, target } of columns) {
-    const member = target.kind === 'pointer' && target.member !== null && !target.many ? target.member : target.path
-    if (seen.has(member)) wrong(`mapping.${column}`, `${target.path} is filled by another column already`)
-    seen.add(member)
+    if (seen.has(filledBy(target))) wrong(`mapping.${column}`, `${target.path} is filled by another column already`)
+    seen.add(filledBy(target))
   }
 }
 

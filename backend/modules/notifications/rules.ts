@@ -131,7 +131,7 @@ export const rules: readonly Rule[] = [
     message: '{created} created, {updated} updated, {skipped} skipped, {failed} failed of {total} rows of {fileName}',
     summary: '{count} imports were completed',
     priority: 'normal',
-    words: importWords,
+    words: workWords,
   },
   {
     type: 'import.completed',
@@ -142,7 +142,29 @@ export const rules: readonly Rule[] = [
     message: 'The import of {fileName} failed: {failure}',
     summary: '{count} imports failed',
     priority: 'high',
-    words: importWords,
+    words: workWords,
+  },
+  {
+    type: 'export.ready',
+    on: ['export.completed'],
+    when: () => true,
+    to: [creator],
+    title: 'Export ready',
+    message: 'Your export of {processed} {resource} is ready',
+    summary: '{count} exports are ready',
+    priority: 'normal',
+    words: workWords,
+  },
+  {
+    type: 'export.ready',
+    on: ['export.failed'],
+    when: () => true,
+    to: [creator],
+    title: 'Export failed',
+    message: 'Your export of {resource} failed: {failure}',
+    summary: '{count} exports failed',
+    priority: 'high',
+    words: workWords,
   },
 ]
 
@@ -208,7 +230,7 @@ function commentId(event: DomainEvent): Readonly<Record<string, unknown>> {
   return { commentId: event.data.commentId }
 }
 
-function importWords({ record }: DomainEvent): Readonly<Record<string, string>> {
+function workWords({ record }: DomainEvent): Readonly<Record<string, string>> {
   const { file, ...members } = Object(record)
   const words = Object.entries({ ...members, fileName: file?.name })
   return Object.fromEntries(words.map(([name, value]) => [name, String(value ?? '')]))

@@ -1,0 +1,50 @@
+import sql, { empty, type Sql } from 'sql-template-tag'
+import type { Tx } from '../../kernel/db/database.ts'
+import type { ExportRow } from './export.ts'
+
+/** An export as it is shown, but for its link. */
+export interface ShownExport {
+  readonly record: Readonly<Record<string, unknown>>
+  readonly format: ExportRow['format']
+  readonly file: ExportRow['file']
+  readonly createdAt: string
+  readonly id: string
+}
+
+/** An export of the caller's own; for administrators, of anybody. */
+export async function findExport(tx: Tx, id: string): Promise<ShownExport | null> {
+  const [row] = await tx.query<ShownExport>(sql`
+    select ${columns} from exports e where e.tenant_id = ${tx.ctx.tenantId} and e.id = ${id} ${visible(tx)}`)
+  return row ?? null
+}
+
+/** The caller's own exports, newest first, after a place. */
+export function listExports(
+  tx: Tx,
+  after: { createdAt: string; id: string } | null,
+  limit: number,
+): Promise<ShownExport[]> {
+  return tx.query<ShownExport>(sql`
+    select ${columns} from exports e where e.tenant_id = ${tx.ctx.tenantId} and e.created_by_id = ${tx.ctx.actor.id}
+      ${after ? sql`and (e.created_at, e.id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)` : empty}
+    order by e.created_at desc, e.id desc limit ${limit}`)
+}
+
+/** An export as its job needs it. */
+export async function readExport(tx: Tx, id: string): Promise<ExportRow | null> {
+  const [row] = await tx.query<ExportRow>(sql`
+    select id, status, resource, format, options, file, created_by_id as "createdById" from exports
+    where tenant_id = ${tx.ctx.tenantId} and id = ${id}`)
+  return row ?? null
+}
+
+const visible = (tx: Tx): Sql =>
+  tx.ctx.rights.scope('user', 'update') === 'all' ? empty : sql`and e.created_by_id = ${tx.ctx.actor.id}`
+
+const time = (column: Sql): Sql => sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+
+const columns = sql`e.id, e.created_at::text as "createdAt", e.format, e.file, json_build_object(
+  'id', e.id, 'status', e.status, 'resource', e.resource, 'format', e.format, 'filters', e.options -> 'filters',
+  'sort', e.options -> 'sort', 'columns', e.options -> 'columns', 'total', e.total, 'processed', e.processed,
+  'size', e.file -> 'size', 'failure', e.failure, 'createdById', e.created_by_id, 'createdAt', ${time(sql`e.created_at`)},
+  'updatedAt', ${time(sql`e.updated_at`)}, 'completedAt', ${time(sql`e.completed_at`)}) as record`

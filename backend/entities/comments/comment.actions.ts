@@ -17,6 +17,8 @@ const mostMentions = 100
 
 /** Says something about a record that the caller may read, and notes whom it mentions. */
 export async function addComment(tx: Tx, records: Repository, recordId: string, body: string): Promise<Comment> {
+  // Nobody merges the record away before the comment hangs on it.
+  await tx.query(sql`select lock_reference(${tx.ctx.tenantId}, ${recordId})`)
   const record = JSON.parse((await records.get(tx, recordId)).json)
   const { type } = records.entity
   if (tx.ctx.rights.scope('comment', 'create') === 'none') throw forbidden('Your role may not comment')

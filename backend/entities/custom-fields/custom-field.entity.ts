@@ -72,6 +72,7 @@ export function definitionErrors(values: Readonly<Record<string, unknown>>): Mem
   if (!isPick && options.length > 0) return wrong('options', 'are of a select or multiselect only')
   if (new Set(options).size !== options.length) return wrong('options', 'must not name an option twice')
   if (preset === undefined || preset === null) return []
+  if (type === 'user') return wrong('default', 'cannot be a user: members come and go')
   if (values.unique === true) return wrong('default', 'cannot be the value of every record of a unique field')
   const problem = customProblem({ type: String(type), options }, preset)
   return problem ? wrong('default', problem) : []

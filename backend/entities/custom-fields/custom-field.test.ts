@@ -88,6 +88,7 @@ describe('a definition', () => {
     [{ type: 'select', options: ['a'], default: 'b' }, 'default'],
     [{ type: 'text', default: '\ud800' }, 'default'],
     [{ type: 'text', default: 'same', unique: true }, 'default'],
+    [{ type: 'user', default: '01a1fecc-7754-7509-aa79-c6abe3c1cc97' }, 'default'],
     [{ hint: 'x' }, 'hint'],
   ])('%j is 400', async (values, path) => {
     const body = { resource: 'note', key: `wrong_${++made}`, label: 'Wrong', type: 'text', ...values }

@@ -12,11 +12,12 @@ import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
 export function resolvedSql(field: Field, parameter: string, registry: Registry, bind: Binder): string {
   const merges = (type: string) => registry.entities.get(type)?.sameness !== undefined
   const tenant = () => bind('tenant', 'uuid')
-  if (field.refs) return field.refs.some(merges) ? `resolve_related(${tenant()}, ${parameter})` : parameter
+  if (field.refs) return field.refs.some(merges) ? `(select resolve_related(${tenant()}, ${parameter}))` : parameter
   if (field.ref === undefined || !merges(field.ref)) return parameter
+  // The select, because a function that may change from row to row would be called for each row that an id is compared with.
   return field.many
-    ? `resolve_aliases(${tenant()}, '${field.ref}', ${parameter})`
-    : `resolve_alias(${tenant()}, '${field.ref}', ${parameter})`
+    ? `(select resolve_aliases(${tenant()}, '${field.ref}', ${parameter}))`
+    : `(select resolve_alias(${tenant()}, '${field.ref}', ${parameter}))`
 }
 
 /** SQL: whether the row of an alias was merged into another, and is only kept to be given back. */

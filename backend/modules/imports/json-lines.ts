@@ -25,7 +25,11 @@ export async function openJsonLines(open: () => Promise<Readable>, encoding: Enc
 const rowOf = (line: number, object: Values | null, columns: readonly string[]): TableRow =>
   object
     ? { line, cells: columns.map((name) => object[name]) }
-    : { line, cells: [], broken: 'must be a JSON object on one line' }
+    : {
+        line,
+        cells: [],
+        broken: `must be a JSON object on one line, with at most ${deepest} objects or lists in each other`,
+      }
 
 type Values = Readonly<Record<string, unknown>>
 
@@ -48,10 +52,18 @@ async function* linesOf(bytes: Readable, encoding: Encoding): AsyncIterable<{ li
   }
 }
 
+/** What is deeper cannot be printed again: the stack ends. */
+const deepest = 20
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1)))
+
 function objectOf(content: string): Values | null {
   try {
     const value: unknown = JSON.parse(content)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || isDeeper(value, deepest)) return null
     // Without a prototype: a column may be called `constructor`.
     return Object.assign(Object.create(null), value)
   } catch {

@@ -33,7 +33,17 @@ export async function recogniseFile(
 }
 
 /** Opens the table of a file that was recognised. */
-export function openTable(open: () => Promise<Readable>, style: FileStyle): Promise<Table> {
+export async function openTable(open: () => Promise<Readable>, style: FileStyle): Promise<Table> {
+  const table = await tableOf(open, style)
+  if (table.columns.length > mostColumns)
+    throw new TableError(`The table has ${table.columns.length} columns; at most ${mostColumns} are read`)
+  return table
+}
+
+/** Every column is looked for among the members, which takes the process's time from everybody. */
+const mostColumns = 1_000
+
+function tableOf(open: () => Promise<Readable>, style: FileStyle): Promise<Table> {
   if (style.format === 'xlsx') return openXlsx(open)
   return style.format === 'jsonl' ? openJsonLines(open, style.encoding) : openCsv(open, style)
 }

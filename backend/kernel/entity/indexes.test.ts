@@ -15,12 +15,15 @@ import { user } from '../../entities/users/user.entity.ts'
 import { asOwner } from '../../test/app.ts'
 import { crowd, fillCrowd } from '../../test/crowd.ts'
 import { withDatabase } from '../../test/global.setup.ts'
+import type { Statement } from '../db/database.ts'
 import { fill, plan } from '../db/plan.ts'
 import { roleUrl } from '../db/roles.ts'
 import type { CustomField } from './custom.ts'
 import { columnOf, type Entity } from './define.ts'
 import { type CursorPart, filterParameters, listSql } from './list-plan.ts'
 import { fieldOf, readListQuery } from './list-query.ts'
+import { missingSql } from './references.ts'
+import { createRegistry } from './registry.ts'
 
 /**
  * Every sort and filter that is offered reads no more than it shows, whatever the tenant's size: each `eq`, `in` and range
@@ -85,6 +88,21 @@ test.each(nouns.flatMap((entity) => filtersOf(entity).map((filter) => ({ path: e
     expect(costs.filter(isTooMuch)).toEqual([])
   },
 )
+
+test.each([
+  [contact, 'companyId'],
+  [deal, 'contactIds'],
+  [note, 'related'],
+])('what a $type refers to in %s is looked up by its key', async (entity, member) => {
+  const registry = createRegistry(nouns, {})
+  const whole = { withOld: false, withUsers: false }
+  const made = plan((bind) => `select ${missingSql(entity, [member], registry, bind, whole)}`)
+  const id = '00000000-0000-7000-8000-000000000001'
+  const values = { companyId: id, contactIds: [id], related: JSON.stringify([{ type: 'deal', id }]) }
+  expect((await costsOfStatement(fill(made, { tenant: crowd.tenantId, ...values }), member)).filter(isTooMuch)).toEqual(
+    [],
+  )
+})
 
 function sortsOf(entity: Entity): string[] {
   return Object.entries(entity.all).flatMap(([name, field]) => (field.sort ? [name] : []))
@@ -194,11 +212,15 @@ const isTooMuch = ({ removed, read }: Cost): boolean => removed > 2 * page || re
 async function costsOf(entity: Entity, search: string, place: Place): Promise<Cost[]> {
   const query = readListQuery(entity, new URLSearchParams(search), customFields)
   const made = plan((bind) => listSql(entity, query, 'all', place.part, bind))
-  const { text, values } = fill(made, {
+  const statement = fill(made, {
     tenant: crowd.tenantId,
     ...filterParameters(entity, query.filters),
     ...place,
   })
+  return costsOfStatement(statement, `${search} ${place.part}`)
+}
+
+async function costsOfStatement({ text, values }: Statement, what: string): Promise<Cost[]> {
   const literals = values.map((value) => {
     const printed = prepareValue(value)
     return printed === null ? 'null' : pg.escapeLiteral(String(printed))
@@ -212,7 +234,7 @@ async function costsOf(entity: Entity, search: string, place: Place): Promise<Co
     )
     const root: Node = rows[0]['QUERY PLAN'][0].Plan
     costs.push({
-      query: `${search} ${place.part}`,
+      query: what,
       how,
       ...summed(root),
       buffers: root['Shared Hit Blocks'] + root['Shared Read Blocks'],

@@ -8,6 +8,7 @@ import { type App, type Extra, startApp } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { createLogger, type Logger } from '../kernel/log.ts'
 import { type Cast, createCast, platformAdmin } from './cast.ts'
+import { eventually } from './client.ts'
 import { withDatabase } from './global.setup.ts'
 
 /** The real thing on a database of its own, with people who use it. */
@@ -65,11 +66,26 @@ export async function startTestApp(options: TestOptions = {}): Promise<TestApp> 
     },
     stop: async () => {
       await Promise.all([app, ...others].map((one) => one.stop()))
-      await asOwner(server, (client) => client.query(`drop database if exists ${database} with (force)`))
+      await dropDatabase(server, database)
       await rm(storageDir, { recursive: true, force: true })
     },
   }
 }
+
+/** A session whose client is gone may take a moment to end on a busy server, and a plain owner may not end it for another role. */
+async function dropDatabase(server: string, database: string): Promise<void> {
+  await eventually(async () => {
+    try {
+      await asOwner(server, (client) => client.query(`drop database if exists ${database} with (force)`))
+      return true
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && error.code === insufficientPrivilege) return false
+      throw error
+    }
+  }, `the end of every session of ${database}`)
+}
+
+const insufficientPrivilege = '42501'
 
 /** Runs something as the owner of a database, who sees all tenants. */
 export async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureFanOut } from './fanout.ts'
+import { measureImports } from './imports.ts'
 import { load } from './load.ts'
 import { recordOperations } from './operations.ts'
 import { openPeer } from './pgbench.ts'
@@ -12,8 +13,10 @@ import { connections, measureRounds } from './rounds.ts'
 import { contactCount, folderIn, openHouse, usageOf } from './setup.ts'
 import { measureStarts } from './starts.ts'
 
-const parts = ['create', 'read', 'list', 'update', 'search', 'fanout', 'start']
-const { values } = parseArgs({ options: { only: { type: 'string' }, profile: { type: 'string' } } })
+const parts = ['create', 'read', 'list', 'update', 'search', 'fanout', 'import', 'start']
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, profile: { type: 'string' }, rows: { type: 'string' } },
+})
 const only = values.only?.split(',') ?? parts
 const unknown = only.filter((part) => !parts.includes(part))
 if (unknown.length > 0) {
@@ -43,6 +46,7 @@ async function bench(): Promise<void> {
     const create = operations.find(({ name }) => name === 'create')
     const peak = outcomes.find(({ operation }) => operation === create)?.http.perSecond
     const fanOut = create && only.includes('fanout') ? await measureFanOut(house, create, peak) : undefined
+    const imports = only.includes('import') ? await measureImports(house, Number(values.rows ?? 100_000)) : undefined
     const report = reportOf({
       command: `npm run bench${values.only === undefined ? '' : ` -- --only ${values.only}`}`,
       peer: peer.name,
@@ -51,6 +55,7 @@ async function bench(): Promise<void> {
       load: before,
       outcomes,
       fanOut,
+      imports,
       starts,
       memoryAfterLoad: (await usageOf(house.app)).memory,
       seconds: (performance.now() - started) / 1_000,

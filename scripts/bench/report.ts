@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { FanOut } from './fanout.ts'
+import type { Imports } from './imports.ts'
 import type { Outcome } from './rounds.ts'
 import { connections, median } from './rounds.ts'
 import type { Starts } from './starts.ts'
@@ -16,6 +17,7 @@ export interface Measured {
   readonly load: number
   readonly outcomes: readonly Outcome[]
   readonly fanOut: FanOut | undefined
+  readonly imports: Imports | undefined
   readonly starts: Starts | undefined
   /** Of the app after all loads, in MiB. */
   readonly memoryAfterLoad: number
@@ -28,7 +30,7 @@ const end = '<!-- /measured -->'
 
 /** A run as Markdown tables. */
 export function reportOf(measured: Measured): string {
-  const { outcomes, fanOut, starts } = measured
+  const { outcomes, fanOut, imports, starts } = measured
   return [
     machine(measured),
     ...(outcomes.length > 0 ? [operationTable(outcomes)] : []),
@@ -36,6 +38,7 @@ export function reportOf(measured: Measured): string {
       ['What', 'Measured', 'Goal'],
       [
         ...(fanOut ? fanOutRows(fanOut) : []),
+        ...(imports ? importRows(imports) : []),
         ...(starts ? startRows(starts) : []),
         ['Memory of Node after all loads', `${measured.memoryAfterLoad.toFixed(0)} MiB`, ''],
       ],
@@ -112,6 +115,24 @@ function fanOutRows(fanOut: FanOut): string[][] {
     ['Answers under this load', lag(fanOut.latency), ''],
     ['Backlog gone after this load', `${fanOut.rest.toFixed(2)} s`, `1 s ${verdict(fanOut.rest <= 1)}`],
     ['Backlog gone after 3 s at full speed', `${fanOut.restAtPeak.toFixed(2)} s`, ''],
+  ]
+}
+
+function importRows({ rows, imported, byHand, idle, peak, rest }: Imports): string[][] {
+  const ratio = imported / byHand
+  const above = peak - idle
+  return [
+    [
+      `Import of ${whole(rows)} rows`,
+      `${whole(imported)}/s; by hand ${whole(byHand)}/s; ratio ${ratio.toFixed(2)}`,
+      `0.33 ${verdict(ratio >= 1 / 3)}`,
+    ],
+    [
+      'Memory of Node above idle while it imports and digests',
+      `${above.toFixed(0)} MiB`,
+      `60 MB ${verdict(above * 1.048576 <= 60)}`,
+    ],
+    ['Backlog gone after the import', `${rest.toFixed(1)} s`, ''],
   ]
 }
 

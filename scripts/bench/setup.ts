@@ -36,8 +36,10 @@ export interface House extends Target {
   /** Sees everything. */
   readonly owner: pg.Client
   readonly postgresVersion: string
-  /** Waits until every event is digested by every subscription; seconds that it took. */
-  digested(): Promise<number>
+  /** Ends the app and starts it anew, as if nothing had been asked of it yet. */
+  restart(): Promise<void>
+  /** Waits until every event is digested by every subscription; seconds that it took. Throws after so many seconds, 60. */
+  digested(patience?: number): Promise<number>
   close(): Promise<void>
 }
 
@@ -87,24 +89,37 @@ export async function openHouse(nodeFlags: readonly string[]): Promise<House> {
     const owner = new pg.Client({ connectionString: database.url })
     await owner.connect()
     ends.push(() => owner.end())
-    const app = await startApp(['backend/main.ts'], nodeFlags, {
-      DATABASE_URL: database.url,
-      STORAGE_DIR: join(folder, 'app'),
-      JWT_SECRET: 'a secret of the bench that is worth nothing',
-      ENCRYPTION_KEY: '0'.repeat(64),
-    })
-    apps.push(app)
-    ends.push(app.stop)
+    const start = async (): Promise<Running> => {
+      const started = await startApp(['backend/main.ts'], nodeFlags, {
+        DATABASE_URL: database.url,
+        STORAGE_DIR: join(folder, 'app'),
+        JWT_SECRET: 'a secret of the bench that is worth nothing',
+        ENCRYPTION_KEY: '0'.repeat(64),
+      })
+      apps.push(started)
+      ends.push(started.stop)
+      return started
+    }
+    let app = await start()
     const { accessToken, tenant, user } = await register({ port: app.port, token: '' })
     const me = { port: app.port, token: accessToken }
     const companyId = await fillThroughTheApi(me)
     await fillBySql(owner, tenant.id, user.id, companyId)
-    await untilDigested(owner)
+    await untilDigested(owner, 300)
     await owner.query('vacuum analyze')
     const { rows } = await owner.query<{ server_version: string }>('show server_version')
     return {
-      ...me,
-      app,
+      token: accessToken,
+      get app() {
+        return app
+      },
+      get port() {
+        return app.port
+      },
+      restart: async () => {
+        await app.stop()
+        app = await start()
+      },
       folder,
       tenantId: tenant.id,
       userId: user.id,
@@ -113,7 +128,7 @@ export async function openHouse(nodeFlags: readonly string[]): Promise<House> {
       workerUrl: roleUrl(database.url, 'clientforge_worker'),
       owner,
       postgresVersion: rows[0]?.server_version ?? '',
-      digested: () => untilDigested(owner),
+      digested: (patience) => untilDigested(owner, patience),
       close,
     }
   } catch (error) {
@@ -252,7 +267,7 @@ async function fillBySql(owner: pg.Client, tenantId: string, userId: string, com
   )
 }
 
-async function untilDigested(owner: pg.Client): Promise<number> {
+async function untilDigested(owner: pg.Client, patience = 60): Promise<number> {
   const started = performance.now()
   for (;;) {
     const { rows } = await owner.query<{ behind: boolean }>(
@@ -260,7 +275,8 @@ async function untilDigested(owner: pg.Client): Promise<number> {
          select 1 from events e where e.lane = c.lane and (e.tx, e.seq) > (c.tx, c.seq) limit 1) later) as behind`,
     )
     if (rows[0]?.behind === false) return (performance.now() - started) / 1_000
-    if (performance.now() - started > 60_000) throw new Error('the subscriptions are still behind after a minute')
+    if (performance.now() - started > patience * 1_000)
+      throw new Error(`the subscriptions are still behind after ${patience} s`)
     await sleep(10)
   }
 }

@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import { z } from 'zod'
+import { frugally } from '../../kernel/frugal.ts'
 import type { Job, Schedule } from '../../kernel/jobs/job.ts'
 import type { Module } from '../../kernel/module.ts'
 import { exportRoutes } from './export.routes.ts'
@@ -19,7 +20,7 @@ const exportJob = (deps: ExportDeps): Job<z.output<typeof data>> => ({
   data,
   on: ['export.requested'],
   ask: ({ recordId }) => (recordId === null ? [] : [{ data: { exportId: recordId } }]),
-  run: (work) => runExport(deps, work),
+  run: (work) => frugally(() => runExport(deps, work)),
   gaveUp: (work) => failExport(deps.db, work, 'It could not be made for a reason of ours; try again'),
 })
 

@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import { z } from 'zod'
 import type { Ctx } from '../../kernel/context.ts'
+import { frugally } from '../../kernel/frugal.ts'
 import type { Job, Schedule, Work } from '../../kernel/jobs/job.ts'
 import type { Module } from '../../kernel/module.ts'
 import type { RequestDeps } from './import.actions.ts'
@@ -31,7 +32,7 @@ const importJob = (deps: ImportDeps): Job<z.output<typeof data>> => ({
   data,
   on: ['import.requested'],
   ask: ({ recordId }) => (recordId === null ? [] : [{ data: { importId: recordId } }]),
-  run: (work) => runImport(deps, work),
+  run: (work) => frugally(() => runImport(deps, work)),
   gaveUp: (work) => failImport(deps.db, work, 'It could not be finished for a reason of ours; undo it and try again'),
 })
 

@@ -25,28 +25,20 @@ export interface ChunkDeps extends PointingDeps {
   readonly addLines: AddLines
 }
 
-/**
- * Writes rows in the transaction of `tx`: all together, and where that fails each by itself, so that only the wrong ones
- * are left out. `drafts` makes the drafts anew, as an attempt fills them.
- */
-export async function writeChunk(tx: Tx, deps: ChunkDeps, drafts: () => Draft[]): Promise<Outcome> {
-  const together = await attempt(tx, deps, drafts())
-  if (!('problem' in together)) return together
+/** Writes rows in the transaction of `tx`, each by itself, so that only the wrong ones are left out. */
+export async function writeEach(tx: Tx, deps: ChunkDeps, drafts: readonly Draft[]): Promise<Outcome> {
   const outcome = emptyOutcome()
-  for (const draft of drafts()) {
-    const alone = await attempt(tx, deps, [draft])
-    addOutcome(outcome, 'problem' in alone ? failedAlone(draft, alone.problem) : alone)
-  }
+  for (const draft of drafts) addOutcome(outcome, await writeAlone(tx, deps, draft))
   return outcome
 }
 
-async function attempt(tx: Tx, deps: ChunkDeps, drafts: readonly Draft[]): Promise<Outcome | { problem: Problem }> {
+async function writeAlone(tx: Tx, deps: ChunkDeps, draft: Draft): Promise<Outcome> {
   try {
-    return await deps.db.transaction(tx.ctx, (nested) => write(nested, deps, drafts))
+    return await deps.db.transaction(tx.ctx, (nested) => writeTogether(nested, deps, [draft]))
   } catch (error) {
     const problem = asProblem(error)
     if (!problem || problem.status >= 500) throw error
-    return { problem }
+    return failedAlone(draft, problem)
   }
 }
 
@@ -57,7 +49,11 @@ function failedAlone(draft: Draft, problem: Problem): Outcome {
   return outcome
 }
 
-async function write(tx: Tx, deps: ChunkDeps, drafts: readonly Draft[]): Promise<Outcome> {
+/**
+ * Writes rows in the transaction of `tx` all at once. Throws what the database refuses of one of them; what is seen before
+ * is left out and told.
+ */
+export async function writeTogether(tx: Tx, deps: ChunkDeps, drafts: readonly Draft[]): Promise<Outcome> {
   const outcome = emptyOutcome()
   await resolvePointers(tx, deps, drafts, outcome)
   for (const batch of distinct(deps.plan, drafts)) {

@@ -21,8 +21,6 @@ export type Found = string | null | 'several'
 /** Finds records by their names, ignoring case, spaces and punctuation; what is found is remembered for a while. */
 export interface Names {
   find(tx: Tx, wanted: readonly Wanted[]): Promise<(wanted: Wanted) => Found>
-  /** Remembers what was found or made, once it is committed. */
-  remember(wanted: Wanted, id: string): void
 }
 
 const remembered = 20_000
@@ -49,7 +47,6 @@ export function createNames(registry: Registry, withMemory: boolean): Names {
       }
       return (one) => found.get(keyOf(one)) ?? null
     },
-    remember: (wanted, id) => void known.set(keyOf(wanted), id),
   }
 }
 

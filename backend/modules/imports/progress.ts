@@ -2,7 +2,6 @@ import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { printed } from './import.queries.ts'
-import type { ImportRow } from './import.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Tells the user of an import how far it is, in the transaction of `tx`; people wait for it, so it goes the live lane. */
@@ -17,48 +16,58 @@ export async function tellProgress(tx: Tx, id: string, name: string): Promise<vo
   ])
 }
 
-/** Keeps what a chunk came to, with how far the import is now. */
+/** Where an import stands. */
+export interface Place {
+  readonly phase: 'rows' | 'links'
+  readonly position: number
+  /** How many effects it has had. */
+  readonly effects: number
+}
+
+/** Keeps what a step came to, with where the import is now; false when it does not stand where the step began. */
 export async function keepOutcome(
   tx: Tx,
-  before: ImportRow,
+  id: string,
   outcome: Outcome,
-  now: { position: number; phase: 'rows' | 'links'; processed: number; made: Readonly<Record<string, number>> },
-): Promise<void> {
+  { from, to, processed, made }: { from: Place; to: Place; processed: number; made: Readonly<Record<string, number>> },
+): Promise<boolean> {
   const { created, updated, skipped, failed } = outcome
-  await keepEffects(tx, before, outcome)
-  await keepLinks(tx, before, outcome)
-  await keepErrors(tx, before, outcome)
-  await tx.query(sql`
-    update imports i set position = ${now.position}, phase = ${now.phase}, effects = i.effects + ${outcome.effects.length},
-      processed = i.processed + ${now.processed}, created = i.created + ${created}, updated = i.updated + ${updated},
-      skipped = i.skipped + ${skipped}, failed = i.failed + ${failed}, updated_at = now(),
+  await keepLinks(tx, id, outcome)
+  await keepErrors(tx, id, outcome)
+  // A record that the import touched before keeps what it was at the very beginning.
+  const [row] = await tx.query(sql`
+    with effects as (
+      insert into import_effects as e (tenant_id, import_id, record_id, place, record_type, version, before)
+      select ${tx.ctx.tenantId}, ${id}, r."recordId", r.place, r.type, r.version, nullif(r.before, 'null')
+      from jsonb_to_recordset(${JSON.stringify(effectRows(outcome, from.effects))}::jsonb)
+        as r("recordId" uuid, place integer, type text, version integer, before jsonb)
+      on conflict (tenant_id, import_id, record_id) do update
+        set version = excluded.version, before = case when e.before is null then null else excluded.before || e.before end
+    )
+    update imports i set position = ${to.position}, effects = ${to.effects}, processed = i.processed + ${processed},
+      created = i.created + ${created}, updated = i.updated + ${updated}, skipped = i.skipped + ${skipped},
+      failed = i.failed + ${failed}, updated_at = now(),
       made = (select coalesce(jsonb_object_agg(m.key, m.count), '{}') from (
         select key, sum(value::integer) as count from (select * from jsonb_each_text(i.made) union all
-          select * from jsonb_each_text(${JSON.stringify(now.made)}::jsonb)) x group by key) m)
-    where i.tenant_id = ${tx.ctx.tenantId} and i.id = ${before.id}`)
+          select * from jsonb_each_text(${JSON.stringify(made)}::jsonb)) x group by key) m)
+    where i.tenant_id = ${tx.ctx.tenantId} and i.id = ${id} and i.status = 'running' and i.phase = ${from.phase}
+      and i.position = ${from.position}
+    returning i.id`)
+  return row !== undefined
 }
 
-/** A record that the import touched before keeps what it was at the very beginning. */
-async function keepEffects(tx: Tx, { id, effects }: ImportRow, outcome: Outcome): Promise<void> {
-  if (outcome.effects.length === 0) return
-  // One statement may touch a row once: of several changes of a record the first says what was, the last what is.
+/** One statement may touch a row once: of several changes of a record the first says what was, the last what is. */
+function effectRows({ effects }: Outcome, first: number): object[] {
   const rows = new Map<string, { place: number; type: string; version: number; before: unknown }>()
-  for (const [index, { type, id: recordId, version, before }] of outcome.effects.entries()) {
-    const first = rows.get(recordId)
-    const kept = first ? (first.before === null ? null : { ...before, ...Object(first.before) }) : before
-    rows.set(recordId, { place: effects + index, type, version, before: kept })
+  for (const [index, { type, id, version, before }] of effects.entries()) {
+    const known = rows.get(id)
+    const kept = known ? (known.before === null ? null : { ...before, ...Object(known.before) }) : before
+    rows.set(id, { place: first + index, type, version, before: kept })
   }
-  const list = [...rows].map(([recordId, row]) => ({ recordId, ...row }))
-  await tx.query(sql`
-    insert into import_effects as e (tenant_id, import_id, record_id, place, record_type, version, before)
-    select ${tx.ctx.tenantId}, ${id}, r."recordId", r.place, r.type, r.version, nullif(r.before, 'null')
-    from jsonb_to_recordset(${JSON.stringify(list)}::jsonb)
-      as r("recordId" uuid, place integer, type text, version integer, before jsonb)
-    on conflict (tenant_id, import_id, record_id) do update
-      set version = excluded.version, before = case when e.before is null then null else excluded.before || e.before end`)
+  return [...rows].map(([recordId, row]) => ({ recordId, ...row }))
 }
 
-async function keepLinks(tx: Tx, { id }: ImportRow, { links }: Outcome): Promise<void> {
+async function keepLinks(tx: Tx, id: string, { links }: Outcome): Promise<void> {
   if (links.length === 0) return
   await tx.query(sql`
     insert into import_links (tenant_id, import_id, line, member, record_id, by, value, column_name)
@@ -67,7 +76,7 @@ async function keepLinks(tx: Tx, { id }: ImportRow, { links }: Outcome): Promise
       as l(line integer, member text, "recordId" uuid, by text, value text, "column" text)`)
 }
 
-async function keepErrors(tx: Tx, { id }: ImportRow, { errors }: Outcome): Promise<void> {
+async function keepErrors(tx: Tx, id: string, { errors }: Outcome): Promise<void> {
   if (errors.length === 0) return
   const plain = (text: string) => text.replaceAll('\0', '\uFFFD').toWellFormed()
   const rows = errors.map(({ line, column, value, reason }, place) => ({

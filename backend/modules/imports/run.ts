@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import sql from 'sql-template-tag'
 import { FileMissing, type Files } from '../../adapters/files/files.port.ts'
 import type { Ctx } from '../../kernel/context.ts'
@@ -8,16 +7,16 @@ import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import type { Work } from '../../kernel/jobs/job.ts'
 import type { Rights } from '../../kernel/rights.ts'
-import { type AddLines, type ChunkDeps, writeChunk } from './chunk.ts'
+import { type AddLines, type ChunkDeps, writeEach, writeTogether } from './chunk.ts'
 import { drafter } from './draft.ts'
 import { lockImport } from './import.queries.ts'
 import type { ImportRow } from './import.ts'
 import { nextLinks, resolveLinks } from './links.ts'
 import { planOf } from './mapping.ts'
 import { createNames } from './names.ts'
-import type { Outcome } from './outcome.ts'
-import { keepOutcome, tellProgress } from './progress.ts'
+import { tellProgress } from './progress.ts'
 import { openTable } from './recognise.ts'
+import { Overtaken, type Run, step, Unable } from './step.ts'
 import { type Survey, survey } from './survey.ts'
 import { type Table, TableError, type TableRow } from './table.ts'
 import { targetsOf } from './target.ts'
@@ -37,14 +36,6 @@ export interface ImportDeps {
 
 const rowsACommit = 100
 const linksACommit = 100
-const millisecondsOfProgress = 400
-const rowsOfPreview = 10
-
-/** It ends here for good; the message is for who asked for it. */
-class Unable extends Error {}
-
-/** Another runner goes on with it: this one was thought dead. */
-class Overtaken extends Error {}
 
 /** Does an import, or goes on with one where it stopped. Each chunk commits with how far it is, so none is done twice. */
 export async function runImport(deps: ImportDeps, work: Work<{ importId: string }>): Promise<void> {
@@ -127,33 +118,26 @@ async function begin(tx: Tx, id: string): Promise<ImportRow | null> {
 }
 
 async function go(deps: ImportDeps, ctx: Ctx, row: ImportRow, work: Work<{ importId: string }>): Promise<void> {
-  const { file } = row
+  const { db, rightsOf } = deps
+  const { id, file, phase, position, effects, options } = row
   if (!file) throw new FileMissing('purged')
   const table = await openTable(() => deps.files.get(file.key), row.reading)
   const { chunk, surveyed, timezone } = await prepare(deps, ctx, row, table, work.signal)
-  const { dryRun } = row.options
-  const run: Run = {
-    deps,
-    ctx,
-    chunk,
-    dryRun,
-    work,
-    told: performance.now(),
-    checked: performance.now(),
-    seen: new Set(),
-  }
-  if (row.phase === 'rows') {
+  const [now, { signal }, { dryRun }] = [performance.now(), work, options]
+  const place = { phase, position, effects }
+  const run: Run = { db, id, dryRun, signal, rightsOf, ctx, place, told: now, checked: now, made: new Set() }
+  if (phase === 'rows') {
     const draft = drafter(chunk.plan, surveyed, table.columns.length, timezone)
-    for await (const { rows, position } of chunksOf(table, row.position)) {
-      await step(run, position - rows.length, 'rows', async (tx, now) => {
-        const outcome = await writeChunk(tx, chunk, () => rows.map(draft))
-        return { outcome, position, processed: rows.length, phase: now.phase }
+    for await (const { rows, position } of chunksOf(table, place.position)) {
+      await step(run, async (tx, how) => {
+        const outcome = await (how === 'together' ? writeTogether : writeEach)(tx, chunk, rows.map(draft))
+        return { outcome, position, processed: rows.length }
       })
     }
   }
   // What a dry run links to has been rolled back.
-  if (!dryRun) await linkAll(run, row)
-  await deps.db.transaction(systemCtx(work), (tx) => complete(tx, row.id))
+  if (!dryRun) await linkAll(run, chunk)
+  await db.transaction(systemCtx(work), (tx) => complete(tx, id))
 }
 
 async function prepare(
@@ -209,123 +193,20 @@ async function* chunksOf(table: Table, done: number): AsyncIterable<{ rows: Tabl
   if (rows.length > 0) yield { rows, position }
 }
 
-interface Run {
-  readonly deps: ImportDeps
-  ctx: Ctx
-  readonly chunk: ChunkDeps
-  readonly dryRun: boolean
-  readonly work: Work<{ importId: string }>
-  told: number
-  checked: number
-  /** Of a dry run: what it would have made already. */
-  readonly seen: Set<string>
-}
-
-interface Step {
-  readonly outcome: Outcome
-  readonly position: number
-  readonly processed: number
-  readonly phase: 'rows' | 'links'
-}
-
-/** One commit: what is done, and how far it is now. A dry run keeps the second and rolls back the first. */
-async function step(
-  run: Run,
-  from: number,
-  phase: 'rows' | 'links',
-  act: (tx: Tx, now: ImportRow) => Promise<Step>,
-): Promise<void> {
-  const { deps, work, dryRun } = run
-  work.signal.throwIfAborted()
-  await recheck(run)
-  // Sockets and requests of the same process have their turn.
-  await setImmediate()
-  const locked = async (tx: Tx): Promise<ImportRow> => {
-    const now = await lockImport(tx, work.data.importId)
-    if (now?.status !== 'running' || now.position !== from || now.phase !== phase) throw new Overtaken()
-    return now
-  }
-  const keep = async (tx: Tx, now: ImportRow, { outcome, ...place }: Step): Promise<void> => {
-    const made: Record<string, number> = {}
-    for (const { type, name } of outcome.made) {
-      const key = `${type} ${name.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '')}`
-      if (dryRun && run.seen.has(key)) continue
-      run.seen.add(key)
-      made[type] = (made[type] ?? 0) + 1
-    }
-    await keepOutcome(tx, now, dryRun ? { ...outcome, effects: [], links: [] } : outcome, { ...place, made })
-    if (dryRun) await keepPreview(tx, now, outcome)
-    if (performance.now() - run.told < millisecondsOfProgress) return
-    run.told = performance.now()
-    await tellProgress(tx, now.id, 'progress')
-  }
-  if (!dryRun) {
-    await deps.db.transaction(run.ctx, async (tx) => {
-      const now = await locked(tx)
-      await keep(tx, now, await act(tx, now))
-    })
-    return
-  }
-  const would = await rolledBack(deps.db, run.ctx, async (tx) => act(tx, await locked(tx)))
-  await deps.db.transaction(run.ctx, async (tx) => keep(tx, await locked(tx), would))
-}
-
-/** Does work in a transaction and takes all of it back. */
-async function rolledBack<T>(db: Database, ctx: Ctx, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const done: T[] = []
-  const back = new Error('rolled back on purpose')
-  try {
-    await db.transaction(ctx, async (tx) => {
-      done.push(await work(tx))
-      throw back
-    })
-  } catch (error) {
-    if (error !== back) throw error
-  }
-  const [result] = done
-  if (result === undefined) throw back
-  return result
-}
-
-async function keepPreview(tx: Tx, { id }: ImportRow, { previews }: Outcome): Promise<void> {
-  const first = previews
-    .toSorted((a, b) => a.line - b.line)
-    .slice(0, rowsOfPreview)
-    .map(({ line, action, json }) => ({ line, action, record: json === null ? null : JSON.parse(json) }))
-  await tx.query(sql`
-    update imports set preview = ${JSON.stringify(first)}::jsonb
-    where tenant_id = ${tx.ctx.tenantId} and id = ${id} and preview is null`)
-}
-
-const believedFor = 1_000
-
-/** Rights are those of now, also of an import that takes an hour. */
-async function recheck(run: Run): Promise<void> {
-  if (performance.now() - run.checked < believedFor) return
-  run.checked = performance.now()
-  const rights = await run.deps.rightsOf(run.ctx.tenantId, run.ctx.actor.id ?? '')
-  if (!rights) throw new Unable('Who asked for it is no longer an active user')
-  run.ctx = { ...run.ctx, rights }
-}
-
-async function linkAll(run: Run, row: ImportRow): Promise<void> {
-  const { deps, chunk, ctx } = run
+async function linkAll(run: Run, chunk: ChunkDeps): Promise<void> {
   const links = { ...chunk, type: chunk.plan.entity.type }
-  let position = row.position
-  let phase = row.phase
-  if (phase === 'rows') {
-    await deps.db.tenant(ctx).query(sql`
+  if (run.place.phase === 'rows') {
+    await run.db.tenant(run.ctx).query(sql`
       update imports set phase = 'links', position = 0
-      where tenant_id = ${ctx.tenantId} and id = ${row.id} and status = 'running' and phase = 'rows'`)
-    ;[position, phase] = [0, 'links']
+      where tenant_id = ${run.ctx.tenantId} and id = ${run.id} and status = 'running' and phase = 'rows'`)
+    run.place = { ...run.place, phase: 'links', position: 0 }
   }
-  for (let last: number | undefined = position; last !== undefined; ) {
-    const after: number = last
-    await step(run, after, phase, async (tx, now) => {
-      const next = await nextLinks(tx, row.id, after, linksACommit)
-      last = next.at(-1)?.line
-      const outcome = await resolveLinks(tx, links, next)
-      return { outcome, position: last ?? after, processed: 0, phase: now.phase }
+  for (let more = true; more; ) {
+    await step(run, async (tx) => {
+      const { position } = run.place
+      const next = await nextLinks(tx, run.id, position, linksACommit)
+      more = next.length > 0
+      return { outcome: await resolveLinks(tx, links, next), position: next.at(-1)?.line ?? position, processed: 0 }
     })
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
+import { hold } from '../../test/hold.ts'
 
 let house: TestApp
 let alice: Client
@@ -96,6 +97,22 @@ describe('where a deal has been', () => {
       expect(stay.stageId).not.toBe(stays[place + 1]?.stageId)
     }
     expect(stays.at(-1).stageId).toBe((await alice.get(`/deals/${id}`)).body.stageId)
+  })
+
+  test('a move that began before another and comes after it is the later one', async () => {
+    const { id } = await alice.build('deal')
+    const held = await hold(house.ownerUrl, 'select lock_tags($1, $2)', [alice.tenantId, ['late']])
+    const late = alice.patch(`/deals/${id}`, { tags: ['late'], stageId: stageOf('Negotiation') })
+    await held.until(1)
+    await alice.post(`/deals/${id}/move`, { stageId: stageOf('Proposal') })
+    await held.release()
+    expect((await late).status).toBe(200)
+    const stays = await staysOf(id)
+    expect(stays.map((stay: { stageName: string }) => stay.stageName)).toEqual(['Qualified', 'Proposal', 'Negotiation'])
+    for (const [place, stay] of stays.entries()) {
+      expect(stay.leftAt).toBe(stays[place + 1]?.enteredAt ?? null)
+      expect(stay.seconds).toBeGreaterThanOrEqual(0)
+    }
   })
 
   test('is seen by who may read the deal', async () => {

@@ -25,6 +25,7 @@ export async function changeTag(
   if (!before) throw notFound()
   if (typeof values.name !== 'string' || values.name === before.name)
     return deps.tags.update(tx, id, values, { expected })
+  await lockNames(tx, [before.name, values.name])
   await refuseForeign(tx, deps, [before.name])
   return relabelledFirst(tx, deps, { from: [before.name], to: values.name }, (data) =>
     deps.tags.update(tx, id, values, { expected, data }),
@@ -47,6 +48,7 @@ export async function mergeTags(
     throw invalidMember('fromIds', 'must be tags that you may read', 'invalid_reference')
   const folded = found.filter((tag) => tag !== into)
   const from = folded.map(({ name }) => name)
+  await lockNames(tx, [...from, into.name])
   await refuseForeign(tx, deps, from)
   return relabelledFirst(tx, deps, { from, to: into.name }, async (data) => {
     const parts = [{ field: 'mergedFrom', oldValue: null, newValue: from }]
@@ -60,6 +62,7 @@ export async function mergeTags(
 export async function removeTag(tx: Tx, deps: TagDeps, id: string, expected: Expected): Promise<void> {
   const [tag] = await lockTags(tx, [id])
   if (!tag) throw notFound()
+  await lockNames(tx, [tag.name])
   await refuseForeign(tx, deps, [tag.name])
   await relabelledFirst(tx, deps, { from: [tag.name], to: null }, (data) => deps.tags.remove(tx, id, expected, data))
 }
@@ -69,6 +72,10 @@ const lockTags = (tx: Tx, ids: readonly string[]) =>
   tx.query<{ id: string; name: string }>(sql`
     select id, name from tags where tenant_id = ${tx.ctx.tenantId} and id = any(${ids}::uuid[]) and deleted_at is null
     order by id for update`)
+
+/** Waits for whoever puts these names on records and keeps others from it: what it committed is found, what comes sees the change. */
+const lockNames = (tx: Tx, names: readonly string[]) =>
+  tx.query(sql`select lock_tags(${tx.ctx.tenantId}, ${names}::text[])`)
 
 /** A tag that records carry is everybody's: who renames it changes them all, and so must be allowed to. */
 async function refuseForeign(tx: Tx, { tagged }: TagDeps, names: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
+import { holdRow } from '../../test/hold.ts'
 
 let house: TestApp
 let alice: Client
@@ -205,6 +206,54 @@ describe('tags that are one', () => {
     expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1)
     const [tag] = await tagsOf(`/notes/${note.id}`)
     expect(await tagsNamed(String(tag))).toHaveLength(1)
+  })
+})
+
+describe('a tag that changes while a record takes it', () => {
+  const changes: readonly [string, (id: string) => Promise<{ status: number }>][] = [
+    ['renamed', (id) => alice.patch(`/tags/${id}`, { name: `renamed ${id}` })],
+    [
+      'folded',
+      async (id) =>
+        alice.post(`/tags/${(await alice.build('tag', { name: `into ${id}` })).id}/merge`, { fromIds: [id] }),
+    ],
+    ['deleted', (id) => alice.delete(`/tags/${id}`)],
+  ]
+  const alive = async (names: readonly string[]) =>
+    (await Promise.all(names.map((name) => tagsNamed(encodeURIComponent(name))))).every(({ length }) => length === 1)
+
+  test.each(changes)('%s: finds the record whose change began before', async (way, change) => {
+    const tag = await alice.build('tag', { name: `before ${way}` })
+    const note = await alice.build('note')
+    const held = await holdRow(house.ownerUrl, 'notes', note.id)
+    const taking = alice.patch(`/notes/${note.id}`, { tags: [`before ${way}`] })
+    await held.until(1)
+    const changing = change(tag.id)
+    await held.until(2, changing)
+    await held.release()
+    expect([(await taking).status, Math.floor((await changing).status / 100)]).toEqual([200, 2])
+    const tags = await tagsOf(`/notes/${note.id}`)
+    expect(tags).not.toContain(`before ${way}`)
+    expect(await alive(tags)).toBe(true)
+  })
+
+  test.each(changes)('%s: lets a record that comes later have a tag of the old name', async (way, change) => {
+    const name = `during ${way}`
+    const first = await alice.build('note', { tags: [name] })
+    const later = await alice.build('note')
+    const [tag] = await tagsNamed(name)
+    const held = await holdRow(house.ownerUrl, 'notes', first.id)
+    const heldLater = await holdRow(house.ownerUrl, 'notes', later.id)
+    const changing = change(tag.id)
+    await held.until(1)
+    const taking = alice.patch(`/notes/${later.id}`, { tags: [name] })
+    await held.until(2)
+    await held.release()
+    expect(Math.floor((await changing).status / 100)).toBe(2)
+    await heldLater.release()
+    expect((await taking).status).toBe(200)
+    expect(await alive(await tagsOf(`/notes/${later.id}`))).toBe(true)
+    expect(await alive(await tagsOf(`/notes/${first.id}`))).toBe(true)
   })
 })
 

@@ -5,7 +5,7 @@ import { columnOf, type Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import { changedChanges, eventSql } from './event-sql.ts'
 import type { Registry } from './registry.ts'
-import { sideSql } from './sides.ts'
+import { leavingSql, sideSql } from './sides.ts'
 import { nameSql, stampsOf } from './write-plan.ts'
 import { signed, type Values } from './write-values.ts'
 
@@ -40,7 +40,7 @@ export function createExchange(entity: Entity, registry: Registry): Exchange {
         ), new as (
           update ${entity.table} r set ${[`${column} = o."to"`, ...stampsOf(entity, bind)].join(', ')}
           from old o where r.tenant_id = ${tenant} and r.id = o.id returning r.*
-        ), after as materialized (select r.*, ${doc} as doc from new r),
+        ), after as materialized (select r.*, ${doc} as doc${leavingSql(entity, [member], 'follow', bind)} from new r),
         event as (${eventSql(entity, nameSql(entity, undefined), changedChanges, 'after n join old o on o.id = n.id', { id: 'o."eventId"' }, bind)}),
         ${sideSql(entity, [member], 'follow', registry, bind)
           .map((cte) => `${cte},`)

@@ -9,8 +9,8 @@ import type { Registry } from './registry.ts'
 export type SideChange = 'enter' | 'follow' | 'clear'
 
 /**
- * CTEs that keep the narrow side tables in step with the row that `after` gives: rows that are no longer so go, new ones
- * come, all in the statement of the change itself.
+ * CTEs that bring what is new to the narrow side tables, in the statement of the change itself. What is no longer so goes
+ * by {@link leavingSql}.
  */
 export function sideSql(
   entity: Entity,
@@ -19,31 +19,58 @@ export function sideSql(
   registry: Registry,
   bind: Binder,
 ): string[] {
-  if (change === 'clear') return clear(entity, bind)
+  if (change === 'clear') return []
   return names.flatMap((name) => {
     const field = entity.all[name]
-    if (field?.side === 'tags') return tagsSql(entity, field, change, registry, bind)
-    if (field?.side === 'links') return linksSql(entity, name, field, change, bind)
-    if (field?.side === 'custom') return customSql(change, bind)
+    if (field?.side === 'tags') return tagsSql(entity, field, registry, bind)
+    if (field?.side === 'links') return linksSql(entity, name, field, bind)
+    if (field?.side === 'custom') return customSql(bind)
     return []
   })
 }
 
-function tagsSql(entity: Entity, field: Field, change: SideChange, registry: Registry, bind: Binder): string[] {
+/**
+ * SQL for more columns of a row `r` as it is now, each of which takes side rows out that are no longer so. They are functions,
+ * because the statement itself does not see what somebody wrote for whom it waited.
+ */
+export function leavingSql(entity: Entity, names: readonly string[], change: SideChange, bind: Binder): string {
   const tenant = bind('tenant', 'uuid')
+  if (change === 'clear')
+    return Object.values(entity.all).some(({ side }) => side) ? `, leave_sides(${tenant}, r.id) as sides_left` : ''
+  return names
+    .flatMap((name) => {
+      const field = entity.all[name]
+      if (!field?.side) return []
+      const column = columnOf(name, field)
+      const leaving = {
+        tags: () => `leave_tags(${tenant}, r.id, r.${column})`,
+        links: () => `leave_links(${tenant}, r.id, '${name}', ${linkedIds(field, `r.${column}`)})`,
+        custom: () =>
+          `leave_custom(${tenant}, r.id, ${bind('customTouched', 'uuid[]')}, ${bind('customRows', 'jsonb')})`,
+      }[field.side]
+      return [`, ${leaving()} as ${column}_left`]
+    })
+    .join('')
+}
+
+/** SQL: nobody renames the tags that a change brings until it is committed. Asked before the row is locked, as who renames locks in that order. */
+export const tagsHeldSql = (entity: Entity, names: readonly string[], bind: Binder): string =>
+  names.some((name) => entity.all[name]?.side === 'tags')
+    ? `and (select hold_tags(${bind('tenant', 'uuid')}, ${bind('tagNames', 'text[]')}))`
+    : ''
+
+function tagsSql(entity: Entity, field: Field, registry: Registry, bind: Binder): string[] {
+  const tenant = bind('tenant', 'uuid')
+  const names = bind('tagNames', 'text[]')
   const tag = registry.entities.get(field.makes ?? '')
   return [
-    ...follows(
-      change,
-      () => `tags_out as (delete from record_tags t using after n
-       where t.tenant_id = ${tenant} and t.record_id = n.id and not (t.tag = any(n.tags)))`,
-    ),
     `tags_in as (insert into record_tags (tenant_id, record_type, tag, created_at, record_id)
        select ${tenant}, '${entity.type}', tag, n.created_at, n.id from after n, unnest(n.tags) tag on conflict do nothing)`,
     `tags_made as (insert into tags (tenant_id, id, name, created_at, updated_at, created_by_id)
        select ${tenant}, made.id, made.name, now(), now(), ${bind('actor', 'uuid')}
-       from after n, unnest(${bind('tagNames', 'text[]')}, ${bind('tagIds', 'uuid[]')}) as made(name, id)
-       where not exists (select 1 from tags t where t.tenant_id = ${tenant} and t.name = made.name and t.deleted_at is null)
+       from after n cross join lateral unknown_tags(${tenant}, ${names}) as unknown(names),
+         unnest(${names}, ${bind('tagIds', 'uuid[]')}) as made(name, id)
+       where made.name = any(unknown.names)
        on conflict do nothing returning *)`,
     // Its event takes the id of the tag: with one of its own, every write with tags would have to bring it along.
     ...(tag
@@ -55,52 +82,32 @@ function tagsSql(entity: Entity, field: Field, change: SideChange, registry: Reg
   ]
 }
 
-function linksSql(entity: Entity, name: string, field: Field, change: SideChange, bind: Binder): string[] {
+function linksSql(entity: Entity, name: string, field: Field, bind: Binder): string[] {
   const tenant = bind('tenant', 'uuid')
   const column = columnOf(name, field)
   const wanted =
     field.kind === 'related'
-      ? `select want.id, want.type from jsonb_to_recordset(n.${column}) as want(type text, id uuid)`
+      ? `select want.id, want.type from ${relatedRows(`n.${column}`)}`
       : `select unnest(n.${column}) as id, '${field.ref}' as type`
   return [
-    ...follows(
-      change,
-      () => `${column}_out as (delete from record_links l using after n
-       where l.tenant_id = ${tenant} and l.record_id = n.id and l.member = '${name}' and l.target_id not in (select w.id from (${wanted}) w))`,
-    ),
     `${column}_in as (insert into record_links (tenant_id, record_type, member, target_id, created_at, record_id, target_type)
        select ${tenant}, '${entity.type}', '${name}', w.id, n.created_at, n.id, w.type from after n cross join lateral (${wanted}) w on conflict do nothing)`,
   ]
 }
 
+const linkedIds = (field: Field, column: string): string =>
+  field.kind === 'related' ? `array(select want.id from ${relatedRows(column)})` : column
+
+const relatedRows = (column: string): string => `jsonb_to_recordset(${column}) as want(type text, id uuid)`
+
 /** Values come with their place, so that a value that moves between fields meets nobody but other records. */
-function customSql(change: SideChange, bind: Binder): string[] {
+function customSql(bind: Binder): string[] {
   const tenant = bind('tenant', 'uuid')
   const rows = `jsonb_to_recordset(${bind('customRows', 'jsonb')}) as w("fieldId" uuid, place smallint, text text, number double precision, "unique" text)`
   return [
-    ...follows(
-      change,
-      () => `custom_out as (delete from custom_values c using after n
-       where c.tenant_id = ${tenant} and c.record_id = n.id and c.field_id = any(${bind('customTouched', 'uuid[]')})
-         and not exists (select 1 from ${rows} where w."fieldId" = c.field_id and w.place = c.place))`,
-    ),
     `custom_in as (insert into custom_values (tenant_id, field_id, record_id, place, created_at, text_value, number_value, unique_value)
        select ${tenant}, w."fieldId", n.id, w.place, n.created_at, w.text, w.number, w."unique" from after n, ${rows}
        on conflict (tenant_id, field_id, record_id, place)
          do update set text_value = excluded.text_value, number_value = excluded.number_value, unique_value = excluded.unique_value)`,
-  ]
-}
-
-/** What only a record can need that was there before. Its parameters are bound only then. */
-const follows = (change: SideChange, cte: () => string): string[] => (change === 'follow' ? [cte()] : [])
-
-function clear(entity: Entity, bind: Binder): string[] {
-  const sides = new Set(Object.values(entity.all).map((field) => field.side))
-  const out = (table: string) =>
-    `${table}_out as (delete from ${table} s using after n where s.tenant_id = ${bind('tenant', 'uuid')} and s.record_id = n.id)`
-  return [
-    ...(sides.has('tags') ? [out('record_tags')] : []),
-    ...(sides.has('links') ? [out('record_links')] : []),
-    ...(sides.has('custom') ? [out('custom_values')] : []),
   ]
 }

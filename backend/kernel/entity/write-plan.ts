@@ -8,7 +8,7 @@ import type { Field } from './fields.ts'
 import { missingSql } from './references.ts'
 import type { Registry } from './registry.ts'
 import { scopeSql } from './scope.ts'
-import { type SideChange, sideSql } from './sides.ts'
+import { leavingSql, type SideChange, sideSql, tagsHeldSql } from './sides.ts'
 
 /** What a create is made of. */
 export interface CreateShape {
@@ -149,6 +149,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
     `old as materialized (select r.*, ${doc} as doc from ${entity.table} r
        where r.tenant_id = ${tenant} and r.id = ${bind('id', 'uuid')}
          and ${shape.among === 'live' ? 'r.deleted_at is null' : `r.deleted_at is not null and not ${isMergedSql(entity, 'r', bind)}`}
+         ${tagsHeldSql(entity, shape.names, bind)}
        for update of r)`,
     `verdict as materialized (select
        ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
@@ -161,7 +162,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        from old o, verdict v
        where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
        returning r.*)`,
-    `after as materialized (select r.*, ${doc} as doc from new r)`,
+    `after as materialized (select r.*, ${doc} as doc${leavingSql(entity, shape.names, shape.sides, bind)} from new r)`,
     `event as (${eventSql(entity, nameSql(entity, shape.verb), shape.withParts ? `${changedChanges} || ${bind('parts', 'jsonb')}` : changedChanges, 'after n, old o', { id: bind('eventId', 'uuid') }, bind)})`,
     ...sideSql(entity, shape.names, shape.sides, registry, bind),
   ]
@@ -202,7 +203,7 @@ export function changeManySql(entity: Entity, shape: MassShape, registry: Regist
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
        from old o where r.tenant_id = ${tenant} and r.id = o.id and (${pairs.map(([column, value]) => `o.${column} is distinct from ${value}`).join(' or ')})
        returning r.*)`,
-    `after as materialized (select r.*, ${doc} as doc from new r)`,
+    `after as materialized (select r.*, ${doc} as doc${leavingSql(entity, shape.sides, 'follow', bind)} from new r)`,
     `event as (${eventSql(entity, nameSql(entity, undefined), changedChanges, 'after n join old o on o.id = n.id join want w on w.id = n.id', { id: 'w.event_id' }, bind)})`,
     ...sideSql(entity, shape.sides, 'follow', registry, bind),
   ]

@@ -1,10 +1,8 @@
 import type { Readable } from 'node:stream'
-import { CsvError, parse } from 'csv-parse'
 import { unguarded } from '../../kernel/entity/cells.ts'
-import { decoding, type Encoding } from './encoding.ts'
+import { csvRows } from './csv-rows.ts'
+import { decoded, type Encoding, isDecoded } from './encoding.ts'
 import { type Table, TableError, type TableRow } from './table.ts'
-
-const longestRow = 1_048_576
 
 /** How a text table is written. */
 export interface CsvStyle {
@@ -14,66 +12,34 @@ export interface CsvStyle {
 
 /** A text table. `open` gives its bytes anew. */
 export async function openCsv(open: () => Promise<Readable>, style: CsvStyle): Promise<Table> {
-  let columns: readonly string[] = []
-  for await (const { cells } of rowsOf(await open(), style)) {
-    columns = cells.map((cell) => String(cell).trim())
-    break
-  }
   return {
-    columns,
+    columns: await headerOf(rowsOf(await open(), style), style),
     rows: async function* () {
       let header = true
-      for await (const row of rowsOf(await open(), style)) {
+      for await (const { line, cells, broken } of rowsOf(await open(), style)) {
         if (header) header = false
-        else yield row
+        else if (broken !== undefined) yield { line, cells, broken }
+        else yield { line, cells: cells.map((cell) => unguarded(String(cell))) }
       }
     },
   }
 }
 
-/** The rows with the header, blank ones left out. A row begins on the line after the one where the last has ended. */
-async function* rowsOf(bytes: Readable, { encoding, delimiter }: CsvStyle): AsyncIterable<TableRow> {
-  const parser = parse({
-    delimiter,
-    bom: true,
-    relax_column_count: true,
-    // A quote inside of a cell that began without one is a quote: 5" pipes.
-    relax_quotes: true,
-    max_record_size: longestRow,
-    record_delimiter: ['\r\n', '\n', '\r'],
-  })
-  // The parser reads UTF-8 by itself, and faster than from text.
-  const text = encoding === 'utf-8' ? bytes : bytes.pipe(decoding(encoding))
-  bytes.once('error', (error) => text.destroy(error))
-  text.once('error', (error) => parser.destroy(error))
-  text.pipe(parser)
-  let line = 1
-  try {
-    for await (const record of parser as AsyncIterable<string[]>) {
-      const begins = line
-      line += 1 + breaksIn(record)
-      if (record.every((cell) => cell === '')) continue
-      yield { line: begins, cells: record.map(unguarded) }
-    }
-  } catch (error) {
-    throw error instanceof CsvError ? new TableError(reasonOf(error)) : error
-  } finally {
-    bytes.destroy()
-    parser.destroy()
+async function headerOf(rows: AsyncIterable<TableRow>, { encoding }: CsvStyle): Promise<string[]> {
+  for await (const { line, cells, broken } of rows) {
+    if (broken !== undefined) throw new TableError(`The first row, at line ${line}, ${broken}`)
+    const columns = cells.map((cell) => unguarded(String(cell)).trim())
+    if (!columns.every(isDecoded)) throw new TableError(`The first row, at line ${line}, is not all ${encoding}`)
+    return columns
   }
+  return []
 }
 
-/** The parser's own count takes the two characters of one line break for two lines. */
-function breaksIn(record: readonly string[]): number {
-  let breaks = 0
-  for (const cell of record) if (/[\r\n]/.test(cell)) breaks += cell.match(/\r\n|\r|\n/g)?.length ?? 0
-  return breaks
+/** The rows with the header, blank ones left out. */
+async function* rowsOf(bytes: Readable, { encoding, delimiter }: CsvStyle): AsyncIterable<TableRow> {
+  const { feed, end } = csvRows(delimiter)
+  for await (const text of decoded(bytes, encoding)) for (const row of feed(text)) if (!isBlank(row)) yield row
+  for (const row of end()) if (!isBlank(row)) yield row
 }
 
-function reasonOf(error: CsvError): string {
-  const [line = 'an unknown line'] = /line \d+/.exec(error.message) ?? []
-  if (error.code === 'CSV_MAX_RECORD_SIZE')
-    return `The row at ${line} is longer than 1 MiB: a quote is probably not closed`
-  if (error.code === 'CSV_QUOTE_NOT_CLOSED') return `A quote that is opened at ${line} is not closed`
-  return `The row at ${line} could not be read: ${error.message}`
-}
+const isBlank = ({ cells, broken }: TableRow): boolean => broken === undefined && cells.every((cell) => cell === '')

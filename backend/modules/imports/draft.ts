@@ -1,4 +1,5 @@
 import { CellError, type CellStyle, fromCell } from '../../kernel/entity/cells.ts'
+import { isDecoded } from './encoding.ts'
 import type { Plan } from './mapping.ts'
 import { type Survey, styleOf } from './survey.ts'
 import type { TableRow } from './table.ts'
@@ -81,6 +82,8 @@ function fill(
   column: string,
 ): void {
   try {
+    if (typeof cell === 'string' && !isDecoded(cell))
+      throw new CellError("has characters that are not of the file's encoding")
     const value = fromCell(target.kind === 'value' ? target.field : { kind: 'text' }, cell, style)
     if (value === undefined) return
     const text = String(value)

@@ -1,4 +1,4 @@
-import { type Readable, Transform } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { detect } from 'chardet'
 
 /** The encodings of a text table, by the names that callers may say. */
@@ -30,16 +30,32 @@ export async function recogniseEncoding(bytes: Readable): Promise<Encoding | nul
   return /^(Shift_JIS|EUC-JP|EUC-KR|GB18030|Big5|ISO-2022-)/.test(detect(sample) ?? '') ? null : 'windows-1252'
 }
 
-/** Turns bytes into text, without the byte order mark. What is no text of the encoding becomes U+FFFD. */
-export function decoding(encoding: Encoding): Transform {
-  const decoder = new TextDecoder(encoding)
-  return new Transform({
-    decodeStrings: true,
-    readableObjectMode: false,
-    encoding: 'utf8',
-    transform: (chunk, _encoding, done) => done(null, decoder.decode(chunk, { stream: true })),
-    flush: (done) => done(null, decoder.decode()),
-  })
+/** What stands in a text for bytes that are no character of its encoding: a half of a pair, which no text has. */
+const undecodable = '\uDFFF'
+
+/** Whether all of a text could be read in its encoding. */
+export const isDecoded = (text: string): boolean => !text.includes(undecodable)
+
+/** Bytes as text, in pieces, without the byte order mark. */
+export async function* decoded(bytes: Readable, encoding: Encoding): AsyncIterable<string> {
+  const decode = decoder(encoding)
+  for await (const chunk of bytes) yield decode(chunk)
+  yield decode()
+}
+
+/** The first bytes of a text as text; the last character may be cut. */
+export const decodedHead = (bytes: Buffer, encoding: Encoding): string => decoder(encoding)(bytes)
+
+/** A decoder makes U+FFFD of what it cannot read, which may stand in a text by itself too: a second one tells them apart. */
+function decoder(encoding: Encoding): (chunk?: Buffer) => string {
+  const lenient = new TextDecoder(encoding)
+  let strict = new TextDecoder(encoding, { fatal: true })
+  return (chunk) => {
+    const text = lenient.decode(chunk, { stream: chunk !== undefined })
+    if (isValid(strict, chunk)) return text
+    strict = new TextDecoder(encoding, { fatal: true })
+    return text.replaceAll('\uFFFD', undecodable)
+  }
 }
 
 function isValid(decoder: InstanceType<typeof TextDecoder>, chunk?: Buffer): boolean {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import { decoding, type Encoding } from './encoding.ts'
-import { type Table, TableError, type TableRow } from './table.ts'
+import { decoded, type Encoding, isDecoded } from './encoding.ts'
+import type { Table, TableRow } from './table.ts'
 
 const longestLine = 1_048_576
 const linesLookedAt = 1_000
@@ -9,47 +9,50 @@ const linesLookedAt = 1_000
 export async function openJsonLines(open: () => Promise<Readable>, encoding: Encoding): Promise<Table> {
   const names = new Set<string>()
   for await (const { line, content } of linesOf(await open(), encoding)) {
-    for (const name of Object.keys(objectOf(content) ?? {})) names.add(name)
+    const object = content !== null && isDecoded(content) ? objectOf(content) : null
+    for (const name of Object.keys(object ?? {})) names.add(name)
     if (line >= linesLookedAt) break
   }
   const columns = [...names]
   return {
     columns,
     rows: async function* () {
-      for await (const { line, content } of linesOf(await open(), encoding))
-        yield rowOf(line, objectOf(content), columns)
+      for await (const line of linesOf(await open(), encoding)) yield rowOf(line, columns, encoding)
     },
   }
 }
 
-const rowOf = (line: number, object: Values | null, columns: readonly string[]): TableRow =>
-  object
-    ? { line, cells: columns.map((name) => object[name]) }
-    : {
-        line,
-        cells: [],
-        broken: `must be a JSON object on one line, with at most ${deepest} objects or lists in each other`,
-      }
+function rowOf({ line, content }: Line, columns: readonly string[], encoding: Encoding): TableRow {
+  const broken = (reason: string): TableRow => ({ line, cells: [], broken: reason })
+  if (content === null) return broken('is longer than 1 MiB')
+  if (!isDecoded(content)) return broken(`has characters that are not ${encoding}`)
+  const object = objectOf(content)
+  if (object) return { line, cells: columns.map((name) => object[name]) }
+  return broken(`must be a JSON object on one line, with at most ${deepest} objects or lists in each other`)
+}
 
 type Values = Readonly<Record<string, unknown>>
 
+interface Line {
+  readonly line: number
+  /** Null: it is too long to be held. */
+  readonly content: string | null
+}
+
 /** Blank lines are left out. */
-async function* linesOf(bytes: Readable, encoding: Encoding): AsyncIterable<{ line: number; content: string }> {
-  const text = bytes.pipe(decoding(encoding))
-  bytes.once('error', (error) => text.destroy(error))
+async function* linesOf(bytes: Readable, encoding: Encoding): AsyncIterable<Line> {
   let line = 0
-  let rest = ''
-  try {
-    for await (const chunk of text) {
-      const lines = `${rest}${chunk}`.split(/\r?\n/)
-      rest = lines.pop() ?? ''
-      if (rest.length > longestLine) throw new TableError(`Line ${line + lines.length + 1} is longer than 1 MiB`)
-      for (const content of lines) if (++line && content.trim() !== '') yield { line, content }
+  let rest: string | null = ''
+  for await (const text of decoded(bytes, encoding)) {
+    const [first = '', ...others] = text.split('\n')
+    rest = rest === null || rest.length + first.length > longestLine ? null : rest + first
+    for (const next of others) {
+      line++
+      if (rest?.trim() !== '') yield { line, content: rest }
+      rest = next
     }
-    if (rest.trim() !== '') yield { line: line + 1, content: rest }
-  } finally {
-    bytes.destroy()
   }
+  if (rest?.trim() !== '') yield { line: line + 1, content: rest }
 }
 
 /** What is deeper cannot be printed again: the stack ends. */

@@ -1,7 +1,11 @@
 import { Readable } from 'node:stream'
+import { parse } from 'csv-parse/sync'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import writeExcelFile from 'write-excel-file/node'
+import { csvRows } from './csv-rows.ts'
 import { recogniseDelimiter } from './delimiter.ts'
+import { isDecoded } from './encoding.ts'
 import { type FileStyle, openTable, recogniseFile } from './recognise.ts'
 import { TableError } from './table.ts'
 
@@ -122,12 +126,88 @@ test('a workbook with numbers, dates, truths and empty rows', async () => {
   ])
 })
 
+test('a row that is too long is wrong by itself, and stops no other', async () => {
+  const long = 'x\r\n'.repeat(400_000)
+  const { all } = await read(`a,b\r\n1,2\r\n"${long}",3\r\n4,5\r\n${','.repeat(1_100_000)}\r\n6,7`)
+  const broken = expect.stringContaining('is longer than 1 MiB')
+  expect(all).toEqual([
+    { line: 2, cells: ['1', '2'] },
+    { line: 3, cells: [], broken },
+    { line: 400_004, cells: ['4', '5'] },
+    { line: 400_005, cells: [], broken },
+    { line: 400_006, cells: ['6', '7'] },
+  ])
+  const lines = await read(
+    `{"a":1}\n{"a":"${long.replaceAll('\r\n', ' ')}x${long.replaceAll('\r\n', ' ')}"}\n{"a":2}`,
+    'x.jsonl',
+  )
+  expect(lines.all).toEqual([
+    { line: 1, cells: [1] },
+    { line: 2, cells: [], broken },
+    { line: 3, cells: [2] },
+  ])
+})
+
+test('tables are read as csv-parse reads them, in whatever pieces they come', async () => {
+  const piece = fc.constantFrom('a', '"', '""', ',', '\n', '\r\n', '\r', 'é', ' ', '","', '"\n"')
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { maxLength: 30 }), fc.integer({ min: 1, max: 5 }), async (pieces, size) => {
+      const text = pieces.join('')
+      const options = { relax_quotes: true, relax_column_count: true, record_delimiter: ['\r\n', '\n', '\r'] }
+      const theirs = await parsed(() => parse(text, options))
+      const ours = await parsed(() => {
+        const { feed, end } = csvRows(',')
+        const rows = (text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []).flatMap(feed)
+        return [...rows, ...end()].map(({ cells }) => cells)
+      })
+      expect(ours).toEqual(theirs)
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+/** Null: a quote is not closed. */
+const parsed = async (read: () => unknown): Promise<unknown> => {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}
+
+const broken = ['name,note\nAda,\uFFFD\nZo', ',x\nBob,'] as const
+
+test.each([
+  [
+    'utf-8',
+    Buffer.concat([
+      Buffer.from(broken[0]),
+      Buffer.from('eb', 'hex'),
+      Buffer.from(broken[1]),
+      Buffer.from('e282', 'hex'),
+    ]),
+  ],
+  ['utf-16le', utf16(`${broken[0]}\uD800${broken[1]}\uDC00`, 'le')],
+] as const)('what is no character in %s is seen, and U+FFFD is one', async (encoding, bytes) => {
+  const { rows } = await read(bytes, 'x.csv', { encoding })
+  const seen = rows.map(([, ...cells]) => cells.map((cell) => isDecoded(String(cell))))
+  expect([rows[0], seen]).toEqual([
+    [2, 'Ada', '\uFFFD'],
+    [
+      [true, true],
+      [false, true],
+      [true, false],
+    ],
+  ])
+})
+
 test.each([
   ['', 'The file is empty'],
   ['PK\x03\x04 and nothing more', 'This is not an XLSX workbook'],
   ['\xd0\xcf\x11\xe0\xa1\xb1', 'Excel 97'],
-  [`a,b\n"${'x'.repeat(1_100_000)}`, 'line 2 is longer than 1 MiB'],
-  ['a,b\n1,2\n"3,4\n', 'line 3 is not closed'],
+  [`a,b\n1,2\n"x\ny","${'x\n'.repeat(600_000)}`, 'The quote that is opened at line 4 is never closed'],
+  ['a,b\n1,2\n"3,4\n', 'The quote that is opened at line 3 is never closed'],
+  [`a,${'b'.repeat(1_100_000)}\n1,2`, 'The first row, at line 1, is longer than 1 MiB'],
   [`${'c,'.repeat(1_000)}c\n1`, 'has 1001 columns'],
 ])('what is no table says so', async (bytes, reason) => {
   const failing = read(Buffer.from(bytes, 'latin1'))

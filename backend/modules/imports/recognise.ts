@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { openCsv } from './csv.ts'
 import { recogniseDelimiter } from './delimiter.ts'
-import { decoding, type Encoding, recogniseEncoding } from './encoding.ts'
+import { decodedHead, type Encoding, recogniseEncoding } from './encoding.ts'
 import { openJsonLines } from './json-lines.ts'
 import { type Table, TableError, type TableFormat } from './table.ts'
 import { openXlsx } from './xlsx.ts'
@@ -27,7 +27,7 @@ export async function recogniseFile(
     throw new TableError('This is a workbook of Excel 97; save it as XLSX or CSV')
   const encoding = said.encoding ?? (await recogniseEncoding(await open()))
   if (!encoding) throw new TableError('The encoding could not be recognised; save the file as UTF-8')
-  const text = await textOf(head, encoding)
+  const text = decodedHead(head, encoding)
   if (/\.(jsonl|ndjson)$/i.test(name) || /^\s*\{\s*"/.test(text)) return { format: 'jsonl', encoding, delimiter: ',' }
   return { format: 'csv', encoding, delimiter: said.delimiter ?? recogniseDelimiter(text) }
 }
@@ -59,12 +59,4 @@ async function headOf(bytes: Readable): Promise<Buffer> {
     if (size >= looked) break
   }
   return Buffer.concat(chunks).subarray(0, looked)
-}
-
-async function textOf(head: Buffer, encoding: Encoding): Promise<string> {
-  const decoder = decoding(encoding)
-  decoder.end(head)
-  let text = ''
-  for await (const chunk of decoder) text += chunk
-  return text
 }

@@ -60,8 +60,13 @@ describe('each type', () => {
   test('user is an active user of the tenant', async () => {
     const { key } = await field({ type: 'user' })
     expect((await company({ [key]: house.bob.userId.toUpperCase() })).body.customFields[key]).toBe(house.bob.userId)
-    for (const value of ['x', house.charlie.userId, '01900000-0000-7000-8000-000000000000', 7])
-      expect([value, (await company({ [key]: value })).status]).toEqual([value, 400])
+    for (const value of ['x', house.charlie.userId, '01900000-0000-7000-8000-000000000000', 7]) {
+      const answer = await company({ [key]: value })
+      expect([value, answer.status, answer.body.errors[0].path]).toEqual([value, 400, `customFields.${key}`])
+    }
+    const { id } = (await company({})).body
+    const changed = await alice.patch(`/companies/${id}`, { customFields: { [key]: house.charlie.userId } })
+    expect([changed.status, changed.body.errors[0].path]).toEqual([400, `customFields.${key}`])
   })
 
   test.each(['currency', 'file', '', null, 7])('%s is no type', async (type) => {

@@ -8,7 +8,7 @@ import type { Registry } from './registry.ts'
 import { scopeShape, scopeUsers } from './scope.ts'
 import type { Changed, Expected } from './stored.ts'
 import { type ChangeShape, changeSql } from './write-plan.ts'
-import { refuseMissing, translated, type Values, writableOf, writeParameters } from './write-values.ts'
+import { hasUsers, refuseMissing, translated, type Values, writableOf, writeParameters } from './write-values.ts'
 
 /** What is to become of a record. */
 export interface Wanted {
@@ -59,7 +59,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       merged,
       withReadOnly: Object.keys(readOnly).length > 0,
       withVersion: expected !== null,
-      withUsers: (custom?.userIds.length ?? 0) > 0,
+      withUsers: hasUsers(custom),
       whole: complete,
       withParts: parts.length > 0,
       derived: Object.keys(derived),

@@ -30,8 +30,8 @@ export interface CustomWrite {
   readonly rows: readonly CustomRow[]
   /** Definitions whose rows are replaced. */
   readonly touched: readonly string[]
-  /** Members that refer to users, to be checked. */
-  readonly userIds: readonly string[]
+  /** The users that values refer to, by their keys: to be checked. */
+  readonly users: Readonly<Record<string, string>>
 }
 
 export interface CustomRow {
@@ -89,11 +89,20 @@ export function checkCustom(
     values,
     touched: touched.map((definition) => definition.id),
     rows: touched.flatMap((definition) => rowsOf(definition, values[definition.key])),
-    userIds: definitions.flatMap((definition) => {
-      const value = definition.type === 'user' ? values[definition.key] : undefined
-      return typeof value === 'string' ? [value] : []
-    }),
+    users: usersOf(definitions, values),
   }
+}
+
+function usersOf(
+  definitions: readonly CustomField[],
+  values: Readonly<Record<string, unknown>>,
+): Record<string, string> {
+  const users: Record<string, string> = Object.create(null)
+  for (const { key, type } of definitions) {
+    const value = values[key]
+    if (type === 'user' && typeof value === 'string') users[key] = value
+  }
+  return users
 }
 
 /** The rows of the side table for a value: one for each option of a multiselect, none for what is clear. */

@@ -10,6 +10,8 @@ import type { Replayed, Stored } from './stored.ts'
 import { type CreateShape, createManySql, createSql } from './write-plan.ts'
 import {
   constraintOf,
+  customUsers,
+  hasUsers,
   keyParameters,
   refuseMissing,
   signed,
@@ -51,7 +53,7 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
     const values = custom ? { ...record.values, customFields: withoutNulls(custom.values) } : record.values
     const isSet = (name: string): boolean =>
       values[name] !== undefined && !(values[name] === null && isNeverNull(entity.all[name]))
-    const shape = { names: writable.filter(isSet), withKey, withUsers: (custom?.userIds.length ?? 0) > 0 }
+    const shape = { names: writable.filter(isSet), withKey, withUsers: hasUsers(custom) }
     return { shape, values, name: JSON.stringify(shape) }
   }
 
@@ -134,7 +136,7 @@ function rowOf({ id, custom }: NewRecord, values: Values): Record<string, unknow
     tagIds: tags.map(() => newId()),
     customRows: custom?.rows ?? [],
     customTouched: custom?.touched ?? [],
-    customUsers: custom?.userIds ?? [],
+    ...customUsers(custom),
   }
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [`p_${name}`, value]))
 }

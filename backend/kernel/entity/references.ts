@@ -20,13 +20,13 @@ export function missingSql(
     if (!field || !isReference(field)) return []
     return [`case when ${checkSql(name, field, registry, bind, withOld)} then null else '${name}' end`]
   })
+  const missing = checks.length === 0 ? [] : [`array_remove(array[${checks.join(', ')}]::text[], null)`]
   if (withUsers) {
     const known = existsSql(registry.target('user'), 'want.id', bind)
-    checks.push(
-      `case when exists (select 1 from unnest(${bind('customUsers', 'uuid[]')}) as want(id) where not ${known}) then 'customFields' end`,
-    )
+    const wanted = `unnest(${bind('customUsers', 'uuid[]')}, ${bind('customUserKeys', 'text[]')}) as want(id, key)`
+    missing.push(`array(select 'customFields.' || want.key from ${wanted} where not ${known})`)
   }
-  return checks.length === 0 ? `'{}'::text[]` : `array_remove(array[${checks.join(', ')}]::text[], null)`
+  return missing.length === 0 ? `'{}'::text[]` : missing.join(' || ')
 }
 
 const isReference = (field: Field): boolean => field.ref !== undefined || field.refs !== undefined

@@ -82,7 +82,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
     const values: Values = Object.assign(Object.create(null), held)
     const known = entity.all.customFields ? await customFields.of(tx.ctx, entity.type) : []
     const rows = known.flatMap((field) => rowsOf(field, values[field.key]))
-    return { values, rows, touched: known.map((field) => field.id), userIds: [] }
+    return { values, rows, touched: known.map((field) => field.id), users: {} }
   }
 
   const write = async (

@@ -102,6 +102,15 @@ function sides(entity: Entity, values: Values, custom: CustomWrite | null): Reco
     tagIds: names.map(() => newId()),
     customRows: JSON.stringify(custom?.rows ?? []),
     customTouched: custom?.touched ?? [],
-    customUsers: custom?.userIds ?? [],
+    ...customUsers(custom),
   }
 }
+
+/** Whether custom values refer to users. */
+export const hasUsers = (custom: CustomWrite | null): boolean => Object.keys(custom?.users ?? {}).length > 0
+
+/** The parameters that name the users of custom values. */
+export const customUsers = (custom: CustomWrite | null): { customUsers: string[]; customUserKeys: string[] } => ({
+  customUsers: Object.values(custom?.users ?? {}),
+  customUserKeys: Object.keys(custom?.users ?? {}),
+})

@@ -9,7 +9,9 @@ const json = <T extends z.ZodType>(schema: T) =>
     .string()
     .transform((text, ctx): unknown => {
       try {
-        return JSON.parse(text)
+        const value: unknown = JSON.parse(text)
+        for (const issue of unkeepable(value)) ctx.addIssue({ code: 'custom', ...issue })
+        return value
       } catch {
         ctx.addIssue({ code: 'custom', message: 'must be JSON' })
         return z.NEVER
@@ -18,6 +20,33 @@ const json = <T extends z.ZodType>(schema: T) =>
     .pipe(schema)
 
 const path = z.string().min(1).max(300)
+
+interface Issue {
+  readonly path: (string | number)[]
+  readonly message: string
+}
+
+/** What would be dropped without a word (`__proto__`), or what the database cannot hold, and where. */
+function unkeepable(value: unknown, path: (string | number)[] = []): Issue[] {
+  if (path.length > deepest) return [{ path, message: 'must not be nested so deeply' }]
+  if (typeof value === 'string') {
+    const message = textProblem(value)
+    return message === null ? [] : [{ path, message }]
+  }
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, item]) => {
+    const inside = [...path, Array.isArray(value) ? Number(key) : key]
+    const message = key === '__proto__' ? 'cannot be named here; call it otherwise' : textProblem(key)
+    return message === null ? unkeepable(item, inside) : [{ path: inside, message }]
+  })
+}
+
+const deepest = 20
+
+function textProblem(text: string): string | null {
+  if (text.includes('\0')) return 'must not contain a NUL character'
+  return text.isWellFormed() ? null : 'must be well-formed Unicode'
+}
 
 /** What is sent with the file of an import. */
 export const importFields = z.strictObject({

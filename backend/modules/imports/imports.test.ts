@@ -85,6 +85,37 @@ describe('what is read', () => {
     expect((await listOf('/contacts?externalId[in]=g1,g4')).length).toBe(2)
   })
 
+  test('what is not of the encoding that was said is told where it stands, if it stands where it counts', async () => {
+    const table = Buffer.from('firstName,lastName,note\nZo\xeb,One,\nAda,Two,\xeb\nPi\xe9,Three,\n', 'latin1')
+    const done = await importTable(alice, table, { ...contacts, encoding: 'utf-8' })
+    expect(done).toMatchObject({ created: 1, failed: 2 })
+    expect(await errorsOf(alice, done.id)).toEqual([
+      "2,firstName,Zo\uFFFD,has characters that are not of the file's encoding",
+      "4,firstName,Pi\uFFFD,has characters that are not of the file's encoding",
+    ])
+    const header = await sendTable(alice, Buffer.from('Vorn\xe4me\nAda\n', 'latin1'), {
+      ...contacts,
+      encoding: 'utf-8',
+    })
+    expect([header.status, header.body.errors[0]]).toEqual([
+      400,
+      expect.objectContaining({ path: 'file', message: 'The first row, at line 1, is not all utf-8' }),
+    ])
+  })
+
+  test('a quote that is never closed fails an import before its first row, and is named', async () => {
+    const done = await importTable(alice, 'firstName,note\nUnclosed,"a\nb"\nUnclosed,"c\nUnclosed,\n', contacts)
+    expect(done).toMatchObject({ status: 'failed', failure: 'The quote that is opened at line 4 is never closed' })
+    expect(await listOf('/contacts?firstName=Unclosed')).toEqual([])
+  })
+
+  test('an id that tells nothing is a column that is not mapped: records are made anew', async () => {
+    const { id } = await alice.build('contact', { firstName: 'Copied' })
+    const done = await importTable(alice, `id,firstName\n${id},Copied\n`, contacts)
+    expect(done).toMatchObject({ mapping: { firstName: 'firstName' }, created: 1 })
+    expect(await listOf('/contacts?firstName=Copied')).toHaveLength(2)
+  })
+
   test('what names another record is found whatever its case, spaces and punctuation; missing ones are made when asked', async () => {
     await alice.build('company', { name: 'GTX Pro, Inc.' })
     const table = 'name,company\nOne,gtxpro INC\nTwo,Brand New\nThree,BRAND-NEW\nFour,\n'
@@ -307,6 +338,15 @@ describe('what is asked', () => {
     [{ resource: 'contacts', encoding: 'ebcdic' }, 'encoding'],
     [{ resource: 'contacts', colour: 'red' }, 'colour'],
     [{ resource: 'notes' }, 'mapping'],
+    [{ resource: 'contacts', mapping: '{"__proto__":"firstName","name":"lastName"}' }, 'mapping.__proto__'],
+    [{ resource: 'contacts', mapping: { name: 'id' } }, 'mapping.name'],
+    [
+      { resource: 'contacts', mapping: { name: 'id', note: 'email' }, matchBy: ['email'], onDuplicate: 'update' },
+      'mapping.name',
+    ],
+    [{ resource: 'contacts', mapping: { name: 'lastName' }, defaults: { source: 'a\0' } }, 'defaults.source'],
+    [{ resource: 'contacts', mapping: { 'a\0': 'lastName' } }, 'mapping.a\0'],
+    [{ resource: 'contacts', mapping: { name: 'lastName' }, defaults: { tags: ['\ud800'] } }, 'defaults.tags.0'],
   ])('%j is refused and named', async (asked, path) => {
     const answer = await sendTable(alice, 'name,note\nAda,x\n', asked)
     expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([400, path])

@@ -38,13 +38,14 @@ export function planOf(
 ): { readonly plan: Plan; readonly mapping: Mapping } {
   const errors: MemberError[] = []
   const wrong = (path: string, message: string) => void errors.push({ path, message, code: 'invalid_value' })
-  const mapping = request.mapping ?? recognised(targets, columns)
+  const mapping = request.mapping ?? recognised(targets, columns, request)
   const filled = Object.entries(mapping).flatMap(([column, paths]): ColumnTarget[] => {
     const index = columns.indexOf(column.trim())
     if (index < 0) wrong(`mapping.${column}`, `is not a column of the file; it has ${listed(columns)}`)
     return [paths].flat().flatMap((path) => {
       const target = targets.get(path)
       if (!target) wrong(`mapping.${column}`, `${path} is not what a ${entity.type} takes`)
+      if (target?.kind === 'id' && !isToldById(request)) wrong(`mapping.${column}`, idTellsNothing)
       return target && index >= 0 ? [{ column: column.trim(), index, target }] : []
     })
   })
@@ -63,7 +64,7 @@ export function planOf(
 }
 
 /** Columns that are called as what they fill, in whatever spelling: `First Name`, `first_name`, `firstName`. */
-function recognised(targets: ReadonlyMap<string, Target>, columns: readonly string[]): Mapping {
+function recognised(targets: ReadonlyMap<string, Target>, columns: readonly string[], request: PlanRequest): Mapping {
   const byName = new Map([...targets.keys()].map((path) => [spoken(path), path]))
   const taken = new Set<string>()
   const mapping: Record<string, string> = Object.create(null)
@@ -71,11 +72,18 @@ function recognised(targets: ReadonlyMap<string, Target>, columns: readonly stri
     const path = targets.has(column) ? column : byName.get(spoken(column))
     const target = path === undefined ? undefined : targets.get(path)
     if (path === undefined || !target || taken.has(filledBy(target))) continue
+    if (target.kind === 'id' && !isToldById(request)) continue
     taken.add(filledBy(target))
     mapping[column] = path
   }
   return mapping
 }
+
+/** Whether the id of a row is looked at: records are made with new ones. */
+const isToldById = ({ matchBy, onDuplicate }: PlanRequest): boolean =>
+  onDuplicate !== 'create' && (matchBy.length === 0 || matchBy.includes('id'))
+
+const idTellsNothing = 'id only tells which record a row is; with it say onDuplicate skip or update, and matchBy ["id"]'
 
 const spoken = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '')
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type JobEngine, type JobState, jobStates, type StoredJob } from '../../adapters/jobs/jobs.port.ts'
 import type { Operator } from '../../kernel/context.ts'
+import { textSchema } from '../../kernel/entity/fields.ts'
 import { invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
 import { operatorRoute, type Route } from '../../kernel/http/route.ts'
@@ -65,7 +66,10 @@ export function queueRoutes({ engine, log }: QueueOptions): Route[] {
       operationId: 'retryJob',
       summary: 'Let a failed job begin anew, with all its attempts',
       tag,
-      body: z.strictObject({ queue: queueMember, jobId: z.string().min(1).max(500) }),
+      body: z.strictObject({
+        queue: queueMember,
+        jobId: textSchema(500).refine((id) => id !== '', { message: 'must not be empty' }),
+      }),
       responses: { 200: { description: 'The job', schema: jobSchema } },
       problems: [404, 422],
       handle: async (operator, { body: { queue: named, jobId } }) => {

@@ -70,6 +70,8 @@ describe('the queues', () => {
     expect([retried.status, retried.body.id]).toEqual([200, id])
     const completed = async () => (await queue('reports')).completed === 1
     await eventually(completed, 'the job that was retried')
+    const wrong = await olga.post('/admin/jobs/retry', { queue: 'reports', jobId: 'a\0' })
+    expect([wrong.status, wrong.body.errors[0].path]).toEqual([400, 'jobId'])
     const again = await olga.post('/admin/jobs/retry', { queue: 'reports', jobId: id })
     expect([again.status, again.body.code]).toEqual([422, 'INVALID_TRANSITION'])
     expect((await olga.get('/admin/jobs/reports?state=completed')).body.data).toMatchObject([{ id }])

@@ -32,7 +32,8 @@ import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { exportsModule } from './modules/exports/exports.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
-import { forgetCompleted, jobsModule } from './modules/jobs/jobs.module.ts'
+import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
+import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
@@ -147,9 +148,10 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     imports,
     exports,
   ]
+  const completed = completedJobs(engine, db)
   const schedules = [
     ...logSchedules(db),
-    forgetCompleted(engine, db),
+    forgetCompleted(completed),
     ...[auth, ...consumers].flatMap((module) => module.schedules ?? []),
     ...(extra.schedules ?? []),
   ]
@@ -161,7 +163,15 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     schedules,
     working: config.role !== 'web',
   })
-  const platform = platformModule({ engine, schedules, operators, log, secureCookies, publicUrl: config.publicUrl })
+  const platform = platformModule({
+    engine,
+    schedules,
+    cleanCompleted: completed.clean,
+    operators,
+    log,
+    secureCookies,
+    publicUrl: config.publicUrl,
+  })
   const subscribed = [
     ...entities.subscriptions,
     ...[...consumers, jobs].flatMap((module) => module.subscriptions ?? []),

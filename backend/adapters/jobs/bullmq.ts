@@ -10,6 +10,7 @@ import {
 } from 'bullmq'
 import type { QueueName } from '../../kernel/jobs/job.ts'
 import type { Logger } from '../../kernel/log.ts'
+import { countEnded } from './ended.ts'
 import {
   HandedBack,
   Hopeless,
@@ -124,6 +125,7 @@ export function createBullEngine<Connection>(store: Store<Connection>, log: Logg
         found = (await queueOf(queue).clean(olderThan, batch, state)).length
       return removed
     },
+    countEnded: (queue, state, olderThan) => countEnded(queueOf(queue), state, Date.now() - olderThan),
     health: async () => ({
       status: (await store.answers()) ? 'up' : 'down',
       detail: { store: store.name, workers: workers.filter((worker) => worker.isRunning()).length },

@@ -139,6 +139,8 @@ export function jobsContract(name: string, open: () => Promise<JobEngine>): void
       expect(new Intl.DateTimeFormat('de', { timeStyle: 'short', timeZone: berlin.timezone }).format(next)).toBe(
         '07:30',
       )
+      expect(await jobs.countEnded('reports', 'completed', 3_600_000)).toBe(0)
+      expect(await jobs.countEnded('reports', 'completed', 0)).toBe(1)
       expect(await jobs.clean('reports', 'completed', 3_600_000)).toBe(0)
       expect(await jobs.clean('reports', 'completed', 0)).toBe(1)
       expect(await jobs.health()).toMatchObject({ status: 'up' })

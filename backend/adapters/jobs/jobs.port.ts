@@ -30,6 +30,8 @@ export interface JobEngine {
   resume(queue: QueueName): Promise<void>
   /** Removes jobs in a final state that ended so many milliseconds ago, and says how many. */
   clean(queue: QueueName, state: 'completed' | 'failed', olderThan: number): Promise<number>
+  /** How many jobs `clean` would remove. */
+  countEnded(queue: QueueName, state: 'completed' | 'failed', olderThan: number): Promise<number>
   health(): Promise<Health>
   /** The queues as the dashboard of this folder takes them. */
   board(queues: readonly QueueName[]): readonly unknown[]

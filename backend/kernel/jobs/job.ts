@@ -81,6 +81,8 @@ export interface Schedule {
   readonly cron: string
   /** IANA; UTC when absent. At a change of the clock an hour that is skipped or comes twice is run once. */
   readonly timezone?: string
+  /** Milliseconds after which a turn is aborted and counts as failed; five minutes. */
+  readonly timeout?: number
   /** Counts what it did, or with `dryRun` what it would do; the counts go into the log. */
   run(turn: Turn): Promise<Readonly<Record<string, number>>>
 }

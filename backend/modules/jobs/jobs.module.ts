@@ -1,4 +1,3 @@
-import sql from 'sql-template-tag'
 import type { JobEngine, RateLimit } from '../../adapters/jobs/jobs.port.ts'
 import { HandedBack, jobStates } from '../../adapters/jobs/jobs.port.ts'
 import type { Database } from '../../kernel/db/database.ts'
@@ -68,36 +67,6 @@ export function jobsModule(deps: {
       await engine.close(patience)
     },
     health: () => engine.health(),
-  }
-}
-
-/** So long a job that is done stays at least, milliseconds. */
-const kept = 3_600_000
-
-/**
- * Forgets jobs that are done, but not before the subscription's cursor is past their events: a batch that is delivered
- * again must find them. Failed ones stay for operators.
- */
-export function forgetCompleted(engine: JobEngine, db: Database): Schedule {
-  return {
-    name: 'jobs.forget-completed',
-    queue: 'cleanup',
-    cron: '*/10 * * * *',
-    run: async ({ dryRun }) => {
-      const [row] = await db.worker.query<{ behind: boolean }>(sql`
-        select exists (
-          select from event_cursors c join lateral (
-            select e.occurred_at from events e where e.lane = c.lane and (e.tx, e.seq) > (c.tx, c.seq)
-            order by e.tx, e.seq limit 1) next on next.occurred_at < now() - make_interval(secs => ${kept / 1_000})
-          where c.subscription = 'jobs') as behind`)
-      if (dryRun || row?.behind) return {}
-      const counts = await Promise.all(
-        queueNames.map(
-          async (queue): Promise<[string, number]> => [queue, await engine.clean(queue, 'completed', kept)],
-        ),
-      )
-      return Object.fromEntries(counts)
-    },
   }
 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { PermanentError } from '../../kernel/events/subscription.ts'
 import type { Job, Schedule, Work } from '../../kernel/jobs/job.ts'
+import { createLogger } from '../../kernel/log.ts'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { eventually } from '../../test/client.ts'
 
@@ -48,9 +49,28 @@ const yearly: Schedule = {
   },
 }
 
+const leaking: Schedule = {
+  ...yearly,
+  name: 'test.leaking',
+  run: async () => {
+    throw new Error('the roof leaks')
+  },
+}
+
+const dawdling: Schedule = {
+  ...yearly,
+  name: 'test.dawdling',
+  timeout: 50,
+  run: ({ signal }) =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),
+}
+
+const lines: Record<string, unknown>[] = []
+
 let house: TestApp
 beforeAll(async () => {
   house = await startTestApp({
+    log: createLogger('warn', { write: (line) => void lines.push(JSON.parse(line)) }),
     jobs: [
       job('letter.send', 'letter'),
       job('poison.send', 'poison', {
@@ -66,7 +86,7 @@ beforeAll(async () => {
       }),
       job('turn.send', 'turn', { queue: 'push' }),
     ],
-    schedules: [yearly],
+    schedules: [yearly, leaking, dawdling],
   })
 })
 afterAll(() => house.stop())
@@ -99,6 +119,27 @@ test('no repetition helps the hopeless, and what is slower than its timeout has 
   await house.alice.post('/notes', { body: 'slow' })
   await eventually(async () => gaveUp.includes('poison') && gaveUp.includes('slow'), 'both are given up')
   expect(gaveUp.filter((subject) => subject === 'poison')).toHaveLength(1)
+})
+
+test('a schedule that fails, or takes longer than its own timeout, is an error in the log, by its name', async () => {
+  const olga = await house.operator()
+  for (const { name } of [leaking, dawdling]) await olga.post(`/admin/jobs/schedules/${name}/run`)
+  const errorOf = (schedule: string) =>
+    eventually(
+      async () => lines.find(({ name, level }) => name === schedule && level === 50),
+      `the line of ${schedule}`,
+    )
+  expect(await errorOf('test.leaking')).toMatchObject({ attempt: 1, err: { message: 'the roof leaks' } })
+  expect(await errorOf('test.dawdling')).toMatchObject({ err: { message: 'it took longer than its timeout' } })
+})
+
+test('what people wait for stands behind no purge', async () => {
+  const { data } = (await (await house.operator()).get('/admin/jobs/schedules')).body
+  const queueOf = new Map(data.map(({ name, queue }: Schedule) => [name, queue]))
+  expect([queueOf.get('tasks.remind'), queueOf.get('notifications.end-snoozes')]).toEqual([
+    'notifications',
+    'notifications',
+  ])
 })
 
 test('a tenant with many jobs does not keep another waiting behind them', async () => {

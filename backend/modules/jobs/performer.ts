@@ -18,18 +18,32 @@ export function createPerformer(deps: {
 }): Perform {
   const jobs = new Map(deps.jobs.map((job) => [job.name, job]))
   const schedules = new Map(deps.schedules.map((schedule) => [schedule.name, schedule]))
-  return async (taken) => {
+  return (taken) => {
     const log = deps.log.child({ job: taken.id, name: taken.name, attempt: taken.attempt })
     const job = jobs.get(taken.name)
     const schedule = schedules.get(taken.name)
-    const signal = AbortSignal.any([deps.stopping, AbortSignal.timeout(job?.timeout ?? timeout)])
-    if (job) return attempt(job, workOf(job, taken, signal, log), taken)
+    const signal = AbortSignal.any([deps.stopping, AbortSignal.timeout((job ?? schedule)?.timeout ?? timeout)])
+    if (job) return perform(job, taken, signal, log)
+    if (schedule) return attempt(taken, log, () => runSchedule(schedule, signal, log))
     // An older release may take what a newer one has asked for; it is tried again, then by the right one.
-    if (!schedule) throw new Error(`this release knows no job named ${taken.name}`)
-    const counts = await within(signal, () => schedule.run({ dryRun: false, signal, log }))
-    if (Object.values(counts).some((count) => count > 0)) log.info({ counts }, 'a schedule was run')
-    else log.debug({ counts }, 'a schedule was run')
+    return attempt(taken, log, () => Promise.reject(new Error(`this release knows no job named ${taken.name}`)))
   }
+}
+
+async function perform(job: Job, taken: TakenJob, signal: AbortSignal, log: Logger): Promise<void> {
+  const data = envelope.extend({ data: job.data }).safeParse(taken.data)
+  if (!data.success) {
+    const reason = `its data is not what ${job.name} takes: ${z.prettifyError(data.error)}`
+    return attempt(taken, log, () => Promise.reject(new PermanentError(reason)))
+  }
+  const { tenantId, requestId } = data.data
+  const child = log.child({ tenantId, requestId })
+  const work: Work<unknown> = { ...data.data, id: taken.id, attempt: taken.attempt, signal, log: child }
+  const run = async (): Promise<void> => {
+    await within(signal, () => job.run(work))
+    child.debug('a job was done')
+  }
+  return attempt(taken, child, run, (error) => job.gaveUp?.(work, error))
 }
 
 /** What stands in the queue beside the job's own data. */
@@ -45,27 +59,31 @@ const envelope = z.object({
   data: z.unknown(),
 })
 
-function workOf(job: Job, taken: TakenJob, signal: AbortSignal, log: Logger): Work<unknown> {
-  const read = envelope.extend({ data: job.data }).safeParse(taken.data)
-  if (!read.success) throw new Hopeless(`its data is not what ${job.name} takes: ${z.prettifyError(read.error)}`)
-  const { tenantId, requestId } = read.data
-  return { ...read.data, id: taken.id, attempt: taken.attempt, signal, log: log.child({ tenantId, requestId }) }
+async function runSchedule(schedule: Schedule, signal: AbortSignal, log: Logger): Promise<void> {
+  const counts = await within(signal, () => schedule.run({ dryRun: false, signal, log }))
+  if (Object.values(counts).some((count) => count > 0)) log.info({ counts }, 'a schedule was run')
+  else log.debug({ counts }, 'a schedule was run')
 }
 
-async function attempt(job: Job, work: Work<unknown>, taken: TakenJob): Promise<void> {
+/** Runs what was taken, and says in the log how it failed: with a warning while it is tried again, else with an error. */
+async function attempt(
+  taken: TakenJob,
+  log: Logger,
+  run: () => Promise<void>,
+  gaveUp?: (error: Error) => Promise<void> | undefined,
+): Promise<void> {
   try {
-    await within(work.signal, () => job.run(work))
-    work.log.debug('a job was done')
+    await run()
   } catch (error) {
     if (error instanceof HandedBack) throw error
     const hopeless = error instanceof PermanentError || taken.attempt >= taken.attempts
     if (!hopeless) {
-      work.log.warn({ err: error }, 'a job failed and is tried again')
+      log.warn({ err: error }, 'a job failed and is tried again')
       throw error
     }
-    work.log.error({ err: error }, 'a job failed for good; it can be retried from the dead letters')
+    log.error({ err: error }, 'a job failed for good; it can be retried from the dead letters')
     const reason = error instanceof Error ? error : new Error(String(error))
-    await job.gaveUp?.(work, reason)
+    await gaveUp?.(reason)
     throw new Hopeless(reason.message, { cause: error })
   }
 }

@@ -13,7 +13,7 @@ export function inboxSchedules(db: Database): Schedule[] {
   return [
     {
       name: 'notifications.end-snoozes',
-      queue: 'cleanup',
+      queue: 'notifications',
       cron: '* * * * *',
       run: async ({ dryRun }) => ({ notifications: dryRun ? await countAwake(db.worker) : await wakeAll(db) }),
     },

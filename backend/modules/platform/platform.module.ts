@@ -1,7 +1,7 @@
 import type { Express } from 'express'
 import { createDashboard } from '../../adapters/jobs/dashboard.ts'
 import type { JobEngine } from '../../adapters/jobs/jobs.port.ts'
-import type { Schedule } from '../../kernel/jobs/job.ts'
+import type { QueueName, Schedule } from '../../kernel/jobs/job.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { Module } from '../../kernel/module.ts'
 import { type Doorkeeper, dashboardPath, mountDashboard, signOutPath } from './dashboard.ts'
@@ -11,6 +11,8 @@ import { scheduleRoutes } from './schedules.routes.ts'
 export interface PlatformOptions {
   readonly engine: JobEngine
   readonly schedules: readonly Schedule[]
+  /** Removes completed jobs that ended so many milliseconds ago, but none whose event may be delivered again. */
+  cleanCompleted(queue: QueueName, olderThan: number): Promise<number>
   readonly operators: Doorkeeper
   readonly log: Logger
   /** Whether browsers reach us by https: then the cookie is sent there only. */
@@ -25,11 +27,18 @@ export interface PlatformModule extends Module {
 }
 
 /** What whoever runs the installation sees and does: the queues, by calls and on a page. */
-export function platformModule({ engine, schedules, operators, log, ...pages }: PlatformOptions): PlatformModule {
+export function platformModule({
+  engine,
+  schedules,
+  cleanCompleted,
+  operators,
+  log,
+  ...pages
+}: PlatformOptions): PlatformModule {
   const board = () => createDashboard(engine, dashboardPath, signOutPath)
   return {
     name: 'platform',
-    routes: [...scheduleRoutes({ engine, schedules, log }), ...queueRoutes({ engine, log })],
+    routes: [...scheduleRoutes({ engine, schedules, log }), ...queueRoutes({ engine, cleanCompleted, log })],
     mount: (app) => mountDashboard(app, { operators, log, board, ...pages }),
   }
 }

@@ -11,16 +11,15 @@ import { jobsBehind, type Place } from './place.ts'
 
 export interface QueueOptions {
   readonly engine: JobEngine
+  /** Removes completed jobs that ended so many milliseconds ago, but none whose event may be delivered again. */
+  cleanCompleted(queue: QueueName, olderThan: number): Promise<number>
   readonly log: Logger
 }
 
 const tag = 'platform'
 
-/** What is done stays for this long whatever an operator says: an event that is delivered again must find it. */
-const completedStaysMs = 3_600_000
-
 /** The queues as platform operators see and steer them: section 8 of the contract. */
-export function queueRoutes({ engine, log }: QueueOptions): Route[] {
+export function queueRoutes({ engine, cleanCompleted, log }: QueueOptions): Route[] {
   const told = (operator: Operator, what: Record<string, unknown>, sentence: string): void =>
     log.info({ requestId: operator.requestId, operator: operator.id, ...what }, sentence)
   const stateOf = async (queue: QueueName) => ({ queue, ...(await engine.counts(queue)) })
@@ -106,7 +105,7 @@ export function queueRoutes({ engine, log }: QueueOptions): Route[] {
       operationId: 'cleanQueue',
       summary: 'Remove what failed or was completed so many milliseconds ago',
       description:
-        'Completed jobs stay for at least an hour, so that an event that is delivered a second time runs nothing twice.',
+        'Completed jobs stay for at least an hour, and as long as the events that asked for them may be delivered again, so that nothing runs twice.',
       tag,
       body: z.strictObject({ queue: queueMember, olderThanMs: z.int().min(0).max(Number.MAX_SAFE_INTEGER) }),
       responses: { 200: { description: 'How many were removed', schema: cleanedSchema } },
@@ -114,7 +113,7 @@ export function queueRoutes({ engine, log }: QueueOptions): Route[] {
       handle: async (operator, { body: { queue: named, olderThanMs } }) => {
         const queue = queueOf(named)
         const failed = await engine.clean(queue, 'failed', olderThanMs)
-        const completed = await engine.clean(queue, 'completed', Math.max(olderThanMs, completedStaysMs))
+        const completed = await cleanCompleted(queue, olderThanMs)
         told(operator, { queue, failed, completed }, 'a queue was cleaned')
         return { status: 200, body: { queue, removed: failed + completed, failed, completed } }
       },

@@ -1,15 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
-import { createPrinter } from '../../test/printer.ts'
+import { createPrinter, printed } from '../../test/printer.ts'
 
 let house: TestApp
 let olga: Client
 const printer = createPrinter({ broken: true })
+/** While it is, no event becomes a job, as when the queue does not answer. */
+let stuck = false
 
 beforeAll(async () => {
-  house = await startTestApp({ jobs: [printer.job] })
+  const { ask } = printer.job
+  const job = {
+    ...printer.job,
+    ask: (event: Parameters<typeof ask>[0]) => {
+      if (stuck) throw new Error('the queue does not answer')
+      return ask(event)
+    },
+  }
+  house = await startTestApp({ jobs: [job] })
   olga = await house.operator()
 })
 afterAll(() => house.stop())
@@ -122,6 +132,28 @@ describe('the queues', () => {
       { queue: 'reports', removed: before.failed, failed: before.failed, completed: 0 },
     ])
     expect(await queue('reports')).toMatchObject({ failed: 0, completed: before.completed })
+  })
+
+  test('keep what is done as long as its event may be delivered again', async () => {
+    const clean = async () =>
+      (await olga.post('/admin/jobs/clean', { queue: 'reports', olderThanMs: 0 })).body.completed
+    const wouldForget = async () =>
+      (await olga.post('/admin/jobs/schedules/jobs.forget-completed/run', { dryRun: true })).body.counts.reports
+    printer.broken = false
+    await printer.print(house.alice, olga)
+    const { completed } = await queue('reports')
+    stuck = true
+    const { id } = await house.alice.build('tag', { name: 'Stuck' })
+    await asOwner(house.ownerUrl, async (owner) => {
+      await owner.query("update events set occurred_at = occurred_at - interval '2 hours' where record_id = $1", [id])
+      await owner.query("update bullmq.job set finished_at_ms = finished_at_ms - 7200000 where state = 'completed'")
+    })
+    expect([await wouldForget(), await clean()]).toEqual([0, 0])
+    stuck = false
+    await printed(olga, 'completed', id)
+    await eventually(async () => (await wouldForget()) === completed, 'the cursor past all events')
+    expect(await clean()).toBe(completed)
+    expect(await queue('reports')).toMatchObject({ completed: 1 })
   })
 
   test('that there are not are 404, and a state that there is not is 400', async () => {

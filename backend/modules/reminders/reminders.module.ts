@@ -9,6 +9,8 @@ export function remindersModule({ db, task }: { db: Database; task: Entity }): M
   return {
     name: 'reminders',
     subscriptions: [reminderSubscription()],
-    schedules: [{ name: 'tasks.remind', queue: 'cleanup', cron: '* * * * *', run: (turn) => remind(db, task, turn) }],
+    schedules: [
+      { name: 'tasks.remind', queue: 'notifications', cron: '* * * * *', run: (turn) => remind(db, task, turn) },
+    ],
   }
 }

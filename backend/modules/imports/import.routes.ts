@@ -121,7 +121,8 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       path: '/imports/{id}/undo',
       operationId: 'undoImport',
       summary: 'Take an import back: delete what it made, restore what it changed',
-      description: 'What somebody changed since stays as it is, and is named. A large import is undone by a job.',
+      description:
+        'What somebody changed since, and what other records refer to by now, stays as it is and is named. A large import is undone by a job.',
       tag: 'imports',
       params,
       responses: {

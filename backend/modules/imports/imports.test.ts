@@ -263,6 +263,39 @@ describe('undo', () => {
     expect([again.status, again.body.undo]).toEqual([200, undone.body.undo])
   })
 
+  test('keeps what others refer to since, and what stays with them', async () => {
+    const table = 'firstName,company\nStays,Kept by a deal\nGoes,Kept by a contact\nToo,Gone\nNoted,Gone\n'
+    const mapping = { firstName: 'firstName', company: 'company.name' }
+    const done = await importTable(alice, table, { ...contacts, mapping, createMissing: ['company'] })
+    const idOf = async (path: string) => (await listOf(path))[0].id
+    const byDeal = await idOf('/companies?name=Kept%20by%20a%20deal')
+    const byContact = await idOf('/companies?name=Kept%20by%20a%20contact')
+    const noted = await idOf('/contacts?firstName=Noted')
+    const deal = await bob.build('deal', { companyId: byDeal })
+    await alice.post(`/deals/${deal.id}/archive`)
+    await bob.build('note', { related: [{ type: 'contact', id: noted }] })
+    await alice.patch(`/contacts/${await idOf('/contacts?firstName=Goes')}`, { jobTitle: 'Changed since' })
+    const { body } = await alice.post(`/imports/${done.id}/undo`)
+    expect(body.undo).toMatchObject({ deleted: 2, restored: 0, refused: 5 })
+    const reasonOf = (id: string) => body.undo.refusals.find((one: { id: string }) => one.id === id)?.reason
+    for (const id of [byDeal, byContact, noted, await idOf('/companies?name=Gone')])
+      expect(reasonOf(id)).toBe('Other records refer to it')
+    expect((await listOf('/contacts?firstName[in]=Stays,Too')).length).toBe(0)
+  })
+
+  test('lets those go first that refer to others of the table', async () => {
+    const table = `name,parent\n${rows(5, (index) => `Tree ${index},${index < 4 ? `Tree ${index + 1}` : ''}`)}\n`
+    const mapping = { name: 'name', parent: 'parent.name' }
+    const whole = await importTable(alice, table, { resource: 'companies', mapping })
+    expect((await alice.post(`/imports/${whole.id}/undo`)).body.undo).toMatchObject({ deleted: 5, refused: 0 })
+    const again = await importTable(alice, table, { resource: 'companies', mapping })
+    const [middle] = await listOf('/companies?name=Tree%202')
+    await alice.build('contact', { companyId: middle.id })
+    const { undo } = (await alice.post(`/imports/${again.id}/undo`)).body
+    expect(undo).toMatchObject({ deleted: 2, refused: 3 })
+    expect((await listOf('/companies?name[startsWith]=Tree')).length).toBe(3)
+  })
+
   test('of a large import is work for a job', async () => {
     const table = `firstName,company\n${rows(450, (index) => `Undone,Undone ${index % 7}`)}\n`
     const mapping = { firstName: 'firstName', company: 'company.name' }

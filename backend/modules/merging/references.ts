@@ -3,6 +3,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { fill, planCache } from '../../kernel/db/plan.ts'
 import { columnOf, type Entity } from '../../kernel/entity/define.ts'
 import type { Field, Related } from '../../kernel/entity/fields.ts'
+import { referencesTo } from '../../kernel/entity/referrers.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 
 /** Records that referred to merged ones by a member: `[id, what it held]`. */
@@ -86,17 +87,6 @@ export async function pointAnew(
 }
 
 const plans = planCache(100)
-
-function referencesTo(
-  entities: ReadonlyMap<string, Entity>,
-  type: string,
-): { entity: Entity; member: string; field: Field }[] {
-  return [...entities.values()].flatMap((entity) =>
-    Object.entries(entity.all)
-      .filter(([, field]) => field.ref === type || field.refs?.includes(type))
-      .map(([member, field]) => ({ entity, member, field })),
-  )
-}
 
 /** A value with the survivor in the place of what is merged, each once. */
 function replaced(field: Field, value: unknown, type: string, merged: readonly string[], survivorId: string): unknown {

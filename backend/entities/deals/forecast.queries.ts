@@ -51,6 +51,22 @@ export async function readHome(tx: Tx): Promise<{ currency: string; today: strin
   return home
 }
 
+/** The parameters of a forecast that name nobody and nothing of this tenant. Who has left still has a forecast. */
+export async function readUnknown(
+  tx: Tx,
+  { pipelineId, ownerId, teamId }: Pick<Wish, 'pipelineId' | 'ownerId' | 'teamId'>,
+): Promise<string[]> {
+  if ((pipelineId ?? ownerId ?? teamId) === undefined) return []
+  const { tenantId } = tx.ctx
+  const rows = await tx.query<{ name: string }>(sql`
+    select w.name from (values
+      ('pipelineId', ${pipelineId ?? null}::uuid, (select p.id from pipelines p where p.tenant_id = ${tenantId} and p.id = ${pipelineId ?? null})),
+      ('ownerId', ${ownerId ?? null}, (select u.id from users u where u.tenant_id = ${tenantId} and u.id = ${ownerId ?? null})),
+      ('teamId', ${teamId ?? null}, (select t.id from teams t where t.tenant_id = ${tenantId} and t.id = ${teamId ?? null}))
+    ) w(name, asked, found) where w.asked is distinct from w.found`)
+  return rows.map(({ name }) => name)
+}
+
 /**
  * The sums of the deals that the caller may read, in the tenant's currency at the rates of their days. Deals are summed by
  * day and currency first, so that a rate is looked up once for each of those and not for each deal.

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
+import { refuseMissing } from '../../kernel/entity/write-values.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
-import { groupings, readHome } from './forecast.queries.ts'
+import { groupings, readHome, readUnknown } from './forecast.queries.ts'
 import { monthsOf, readForecast } from './forecast.ts'
 
 /** The call that foretells what deals are to bring. */
@@ -20,17 +21,16 @@ export function forecastRoute(db: Database): Route {
       to: momentSchema.optional(),
       groupBy: z.enum(groupings).default('month'),
       pipelineId: idSchema.optional(),
-      ownerId: idSchema.optional(),
+      ownerId: z.union([z.literal('me'), idSchema], { error: 'must be the id of a user, or me' }).optional(),
       teamId: idSchema.optional(),
     }),
     responses: { 200: { description: 'The forecast', schema: forecastSchema } },
     handle: async (ctx, { query }) => {
       const tx = db.tenant(ctx)
       const span = spanOf(query.from, query.to, (await readHome(tx)).today)
-      return {
-        status: 200,
-        body: { ...span, groupBy: query.groupBy, ...(await readForecast(tx, { ...query, ...span })) },
-      }
+      const wish = { ...query, ...span, ownerId: query.ownerId === 'me' ? ctx.rights.userId : query.ownerId }
+      refuseMissing(await readUnknown(tx, wish))
+      return { status: 200, body: { ...span, groupBy: query.groupBy, ...(await readForecast(tx, wish)) } }
     },
   })
 }

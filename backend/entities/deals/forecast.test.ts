@@ -130,7 +130,24 @@ describe('the forecast', () => {
     expect(await one(`teamId=${team.id}&groupBy=owner`)).toMatchObject([{ value: 100, target: 200 }])
     expect(await one(`pipelineId=${other.id}`)).toMatchObject([{ value: 80, wonValue: 0, target: null }])
     expect((await forecast(house.charlie, span)).data).toMatchObject([{ count: 0, wonCount: 0, target: null }])
-    expect(await one(`ownerId=${house.charlie.userId}`)).toMatchObject([{ count: 0, target: null }])
+    expect((await forecast(rita, `${span}&ownerId=me`)).data).toEqual(await one(`ownerId=${rita.userId}`))
+    expect((await alice.delete(`/users/${rita.userId}`)).status).toBe(204)
+    expect(await one(`ownerId=${rita.userId}`)).toMatchObject([{ value: 100 }])
+    const foreign = await house.charlie.build('team', { name: 'North' })
+    const [theirs] = (await house.charlie.get('/pipelines')).body.data
+    for (const [query, path] of [
+      [`ownerId=${house.charlie.userId}`, 'ownerId'],
+      [`teamId=${foreign.id}`, 'teamId'],
+      [`pipelineId=${theirs.id}&ownerId=me`, 'pipelineId'],
+      ['teamId=me', 'teamId'],
+    ] as const) {
+      const answer = await alice.get(`/deals/forecast?${span}&${query}`)
+      expect([query, answer.status, answer.body.errors?.map((error: { path: string }) => error.path)]).toEqual([
+        query,
+        400,
+        [path],
+      ])
+    }
   })
 
   test('converts by the rate of the day, and tells what no rate could', async () => {

@@ -6,7 +6,7 @@ import { refuseAltered } from '../../kernel/entity/sent-back.ts'
 import { conflict, duplicate, forbidden, notFound, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { builtInLists, type Item, type itemChange, type itemInput } from './lookup.entity.ts'
-import { countLists, findHolding, findList, holdersOf, type List } from './lookup.queries.ts'
+import { countLists, findHolding, findList, holdersOf, type List, waitForNewLists } from './lookup.queries.ts'
 
 const mostItems = 1_000
 const mostLists = 200
@@ -19,7 +19,7 @@ export async function addItem(
   input: z.output<typeof itemInput>,
 ): Promise<{ item: Item; list: List }> {
   refuse(tx)
-  const list = (await findList(tx, name, 'to change')) ?? (await makeList(tx, lookups, name))
+  const list = (await findList(tx, name, 'to change')) ?? (await firstList(tx, lookups, name))
   const { value = input.label ?? '', label = value, labels = {}, color = null, active = true } = input
   const order = input.order ?? Math.max(0, ...list.items.map((item) => item.order)) + 1
   if (list.items.some((item) => item.value === value)) throw duplicate('value', 'value is in this list already')
@@ -91,6 +91,12 @@ export async function removeList(tx: Tx, lookups: Repository, name: string, expe
 
 function refuse(tx: Tx): void {
   if (tx.ctx.rights.scope('lookup', 'update') === 'none') throw forbidden('Only administrators change pick lists')
+}
+
+/** The list that is not there yet: of two who make it at once, the second finds that of the first. */
+async function firstList(tx: Tx, lookups: Repository, name: string): Promise<List> {
+  await waitForNewLists(tx)
+  return (await findList(tx, name, 'to change')) ?? makeList(tx, lookups, name)
 }
 
 async function makeList(tx: Tx, lookups: Repository, name: string): Promise<List> {

@@ -38,6 +38,10 @@ export async function findList(tx: Tx, list: string, lock: 'to read' | 'to chang
   return row && inOrder(row.doc)
 }
 
+/** Until whoever makes a list of this tenant has committed it; then nobody else makes one before us. */
+export const waitForNewLists = (tx: Tx) =>
+  tx.query(sql`select pg_advisory_xact_lock(hashtextextended(${`clientforge.lookups ${tx.ctx.tenantId}`}, 0))`)
+
 /** How many lists there are. */
 export async function countLists(tx: Tx): Promise<number> {
   const [row] = await tx.query<{ count: number }>(sql`

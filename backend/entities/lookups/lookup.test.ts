@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import type { Client } from '../../test/client.ts'
+import { hold } from '../../test/hold.ts'
 import type { Item } from './lookup.entity.ts'
 
 let house: TestApp
@@ -123,6 +124,15 @@ describe('an item', () => {
     expect(await values('own-b')).toEqual(['same'])
     const again = await alice.post('/lookups/own-b', { value: 'same' })
     expect(again.body).toMatchObject({ status: 409, code: 'DUPLICATE', errors: [{ path: 'value' }] })
+  })
+
+  test('and another make their list together, when both come first', async () => {
+    const held = await hold(house.ownerUrl, 'lock table lookups in exclusive mode')
+    const both = ['one', 'two'].map((value) => alice.post('/lookups/own-first', { value }))
+    await held.until(2)
+    await held.release()
+    expect((await Promise.all(both)).map(({ status }) => status)).toEqual([201, 201])
+    expect((await values('own-first')).toSorted()).toEqual(['one', 'two'])
   })
 
   test('that records hold stays, but can go out of use', async () => {

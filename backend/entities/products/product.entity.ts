@@ -9,7 +9,7 @@ export const product = defineEntity({
     name: text({ required: true, sort: true, searched: 'A', normal: nameKey }),
     sku: text({ max: 100, sort: true, searched: 'B', describe: 'Your article number' }),
     description: longText({ max: 10_000, searched: 'C', filter: [] }),
-    price: money({ sort: true, sortColumn: 'price_units' }),
+    price: money({ min: 0, sort: true, sortColumn: 'price_units' }),
     currency: currency(),
     active: flag({ default: true, describe: 'Whether it is still offered' }),
     tags: tags(),

@@ -16,6 +16,7 @@ test('a product has a price in a currency, the tenant’s unless it says another
   expect(await alice.build('product', { currency: 'EUR', price: null })).toMatchObject({ currency: 'EUR', price: null })
   for (const [wrong, path] of [
     [{ price: 0.00001 }, 'price'],
+    [{ price: -1 }, 'price'],
     [{ currency: 'euro' }, 'currency'],
     [{ active: 'yes' }, 'active'],
     [{ name: null }, 'name'],

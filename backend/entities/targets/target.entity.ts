@@ -11,7 +11,7 @@ const defined = defineEntity({
     period: ruled(month, { required: true, fixed: true, sort: true, filter: ['eq', 'in'], example: '2026-11' }),
     userId: ref('user', { include: 'user', fixed: true }),
     teamId: ref('team', { include: 'team', fixed: true }),
-    amount: money({ required: true, filter: [], describe: 'The value of deals to be won' }),
+    amount: money({ min: 0, required: true, filter: [], describe: 'The value of deals to be won' }),
     currency: currency({ filter: [] }),
   },
   title: (record) => String(record.period ?? ''),

@@ -35,6 +35,7 @@ test('what is wrong with it is named', async () => {
     [{ amount: 1 }, 'period'],
     [{ period: '2027-01' }, 'amount'],
     [{ period: '2027-01', amount: 1.00001 }, 'amount'],
+    [{ period: '2027-01', amount: -1 }, 'amount'],
     [{ period: '2027-01', amount: 1, currency: 'XYZ' }, 'currency'],
     [{ period: '2027-01', amount: 1, userId: alice.userId, teamId: team.id }, 'teamId'],
     [{ period: '2027-01', amount: 1, userId: house.charlie.userId }, 'userId'],

@@ -10,15 +10,30 @@ import { scopeShape, scopeSql, scopeUsers } from './scope.ts'
  * transaction ends, nobody merges what it refers to.
  */
 export function resolvedSql(field: Field, parameter: string, registry: Registry, bind: Binder): string {
-  const merges = (type: string) => registry.entities.get(type)?.sameness !== undefined
   const tenant = () => bind('tenant', 'uuid')
-  if (field.refs) return field.refs.some(merges) ? `(select resolve_related(${tenant()}, ${parameter}))` : parameter
-  if (field.ref === undefined || !merges(field.ref)) return parameter
+  if (mergingTypes(field, registry).length === 0) return parameter
+  if (field.refs) return `(select resolve_related(${tenant()}, ${parameter}))`
   // The select, because a function that may change from row to row would be called for each row that an id is compared with.
   return field.many
     ? `(select resolve_aliases(${tenant()}, '${field.ref}', ${parameter}))`
     : `(select resolve_alias(${tenant()}, '${field.ref}', ${parameter}))`
 }
+
+/** SQL for what a list is filtered by: the id of a merged record finds what refers to the one that it stands for. */
+export function filteredSql(field: Field, type: string, parameter: string, registry: Registry, bind: Binder): string {
+  const types = mergingTypes(field, registry)
+  if (types.length === 0 || !type.startsWith('uuid')) return parameter
+  const one = type === 'uuid'
+  const current = `array(select coalesce(a.target_id, i.id) from unnest(${one ? `array[${parameter}]` : parameter}) i(id)
+    left join record_aliases a on a.tenant_id = ${bind('tenant', 'uuid')}
+      and a.record_type in (${types.map((name) => `'${name}'`).join(', ')}) and a.id = i.id)`
+  return one ? `(${current})[1]` : current
+}
+
+const mergingTypes = (field: Field, registry: Registry): string[] =>
+  [...(field.refs ?? []), ...(field.ref === undefined ? [] : [field.ref])].filter(
+    (type) => registry.entities.get(type)?.sameness !== undefined,
+  )
 
 /** SQL: whether the row of an alias was merged into another, and is only kept to be given back. */
 export const isMergedSql = (entity: Entity, alias: string, bind: Binder): string =>

@@ -179,11 +179,11 @@ export const decimal = (options: Options<number> = {}): Field<number> => ({
 })
 
 /** An amount with at most 4 decimals, stored exactly; `<column>_units` (×10⁴) filters and sorts. */
-export const money = (options: Options<number> = {}): Field<number> => ({
+export const money = (options: Options<number> & { min?: number } = {}): Field<number> => ({
   kind: 'money',
   schema: z
     .number()
-    .min(-99_999_999_999.9999)
+    .min(options.min ?? -99_999_999_999.9999)
     .max(99_999_999_999.9999)
     .refine(hasFourDecimals, { message: 'must have at most 4 decimals' }),
   type: 'numeric',

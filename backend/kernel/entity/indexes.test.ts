@@ -68,6 +68,7 @@ afterAll(async () => {
 })
 
 const nouns = [contact, company, deal, lead, task, note, interaction, product, team, user, tag]
+const registry = createRegistry(nouns, {})
 
 test.each(nouns.flatMap((entity) => sortsOf(entity).map((sort) => ({ path: entity.path, sort, entity }))))(
   '$path sorted by $sort',
@@ -94,7 +95,6 @@ test.each([
   [deal, 'contactIds'],
   [note, 'related'],
 ])('what a $type refers to in %s is looked up by its key', async (entity, member) => {
-  const registry = createRegistry(nouns, {})
   const whole = { withOld: false, withUsers: false }
   const made = plan((bind) => `select ${missingSql(entity, [member], registry, bind, whole)}`)
   const id = '00000000-0000-7000-8000-000000000001'
@@ -211,7 +211,7 @@ const isTooMuch = ({ removed, read }: Cost): boolean => removed > 2 * page || re
 /** What a list costs as the application's role: planned for its values, and planned once for all values. */
 async function costsOf(entity: Entity, search: string, place: Place): Promise<Cost[]> {
   const query = readListQuery(entity, new URLSearchParams(search), customFields)
-  const made = plan((bind) => listSql(entity, query, 'all', place.part, bind))
+  const made = plan((bind) => listSql(entity, query, 'all', place.part, registry, bind))
   const statement = fill(made, {
     tenant: crowd.tenantId,
     ...filterParameters(entity, query.filters),

@@ -1,9 +1,11 @@
 import type { Binder } from '../db/plan.ts'
 import type { Scope } from '../rights.ts'
+import { filteredSql } from './aliases.ts'
 import { columnOf, type Entity, isNeverNull } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
 import { type Filter, fieldOf, type ListQuery } from './list-query.ts'
+import type { Registry } from './registry.ts'
 import { scopeSql } from './scope.ts'
 
 /** A key of the order: its SQL over the rows that a branch gives, its type in a cursor, and whether it can be null. */
@@ -21,7 +23,15 @@ export type CursorPart = 'none' | 'value' | 'null'
  * A page by keyset. One key is read in two branches, rows with a value and then rows without, each straight from the
  * index `(tenant, key, id)`: nulls come last in both directions, and no row comparison meets one.
  */
-export function listSql(entity: Entity, query: ListQuery, scope: Scope, cursor: CursorPart, bind: Binder): string {
+export function listSql(
+  entity: Entity,
+  query: ListQuery,
+  scope: Scope,
+  cursor: CursorPart,
+  registry: Registry,
+  plainly: Binder,
+): string {
+  const bind = followingMerges(entity, query, registry, plainly)
   const driver = driverOf(entity, query)
   const keys = query.sort.map(({ name, descending }) => keyOf(entity, name, descending, driver))
   const [first] = keys
@@ -55,7 +65,8 @@ export function listSql(entity: Entity, query: ListQuery, scope: Scope, cursor: 
 }
 
 /** How many there are, counted to 10,001. */
-export function countSql(entity: Entity, query: ListQuery, scope: Scope, bind: Binder): string {
+export function countSql(entity: Entity, query: ListQuery, scope: Scope, registry: Registry, plainly: Binder): string {
+  const bind = followingMerges(entity, query, registry, plainly)
   const driver = driverOf(entity, query)
   const where = [
     `r.tenant_id = ${bind('tenant', 'uuid')}`,
@@ -211,6 +222,17 @@ const symbols: Readonly<Record<string, string>> = { eq: '=', gt: '>', gte: '>=',
 
 /** The name of a filter's parameter. */
 const parameterOf = (filter: Filter): string => `${filter.name}_${filter.operator}`
+
+/** Binds a filter by reference to what merged ids stand for now. */
+function followingMerges(entity: Entity, query: ListQuery, registry: Registry, bind: Binder): Binder {
+  const references = query.filters.filter(({ custom }) => !custom)
+  const fields = new Map(references.map((filter) => [parameterOf(filter), fieldOf(entity, filter.name)]))
+  return (name, type) => {
+    const field = fields.get(name)
+    const parameter = bind(name, type)
+    return field ? filteredSql(field, type, parameter, registry, bind) : parameter
+  }
+}
 
 /** The parameters of the filters: what is looked up in a side table is always a list. */
 export function filterParameters(entity: Entity, filters: readonly Filter[]): Record<string, unknown> {

@@ -59,7 +59,7 @@ export function createLister(
     const rows = tx
       .query(
         fill(
-          plans(`list ${shape}`, (bind) => listSql(entity, read, scope, part, bind)),
+          plans(`list ${shape}`, (bind) => listSql(entity, read, scope, part, registry, bind)),
           values,
         ),
       )
@@ -69,7 +69,7 @@ export function createLister(
     const counted = query.count
       ? tx.query(
           fill(
-            plans(`count ${shape}`, (bind) => countSql(entity, query, scope, bind)),
+            plans(`count ${shape}`, (bind) => countSql(entity, query, scope, registry, bind)),
             values,
           ),
         )

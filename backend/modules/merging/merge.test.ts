@@ -314,6 +314,36 @@ describe('an alias', () => {
     expect((await charlie.post('/deals', { name: 'x', companyId: y.id })).body.errors[0].path).toBe('companyId')
   })
 
+  test('finds in lists what refers to the survivor', async () => {
+    const [a, b] = [await contact(), await contact()]
+    const [x, y, other] = [await alice.build('company'), await alice.build('company'), await alice.build('company')]
+    await merged(a, [b])
+    await merged(x, [y], {}, 'companies')
+    const theirs = await alice.build('deal', { companyId: x.id, contactIds: [a.id] })
+    const others = await alice.build('deal', { companyId: other.id })
+    const note = await alice.build('note', { related: [{ type: 'company', id: x.id }] })
+    const found = async (path: string) => {
+      const { data, page } = (await alice.get(`${path}&count=exact`)).body
+      expect([path, page.total]).toEqual([path, data.length])
+      return data.map(({ id }: Made) => id)
+    }
+    for (const sort of ['', '&sort=name', '&sort=-value,name']) {
+      expect(await found(`/deals?companyId=${y.id}${sort}`)).toEqual([theirs.id])
+      expect(await found(`/deals?companyId[in]=${y.id},${x.id}${sort}`)).toEqual([theirs.id])
+      expect((await found(`/deals?companyId[in]=${y.id},${other.id}${sort}`)).toSorted()).toEqual([
+        theirs.id,
+        others.id,
+      ])
+      expect(await found(`/deals?contactIds=${b.id.toUpperCase()}${sort}`)).toEqual([theirs.id])
+      expect(await found(`/deals?contactIds[in]=${b.id},${a.id}${sort}`)).toEqual([theirs.id])
+      expect(await found(`/deals?companyId[ne]=${y.id}${sort}`)).not.toContain(theirs.id)
+      expect(await found(`/deals?contactIds[nin]=${b.id}&companyId[nin]=${other.id}${sort}`)).not.toContain(theirs.id)
+    }
+    expect(await found(`/notes?related=${y.id}`)).toEqual([note.id])
+    expect((await charlie.get(`/deals?companyId=${y.id}`)).body.data).toEqual([])
+    expect(await found(`/companies?parentId=${y.id}`)).toEqual([])
+  })
+
   test('of an alias leads to the end, and back as the merges are taken back', async () => {
     const [a, b, c] = [await contact(), await contact(), await contact()]
     await merged(b, [a])
@@ -542,10 +572,17 @@ describe('two at once', () => {
     )
     const answers = await Promise.all(writes)
     expect(answers.map(({ status }) => status)).toEqual(answers.map((_each, n) => (n === 20 ? 200 : 201)))
-    for (const path of ['deals', 'contacts'])
-      expect((await alice.get(`/${path}?companyId=${b.id}`)).body.data).toEqual([])
-    expect((await alice.get(`/notes?related=${b.id}`)).body.data).toEqual([])
-    expect((await alice.get(`/deals?companyId=${a.id}&limit=200`)).body.data).toHaveLength(13)
+    const made = answers.flatMap(({ body }, n) => (n === 20 ? [] : [body]))
+    const held = await asOwner(house.ownerUrl, async (owner) => {
+      const { rows } = await owner.query(
+        `select company_id as target from deals where id = any($1) union all
+         select company_id from contacts where id = any($1) union all
+         select target_id from record_links where record_id = any($1)`,
+        [made.map(({ id }) => id)],
+      )
+      return rows.map(({ target }) => target)
+    })
+    expect(held).toEqual(made.map(() => a.id))
   })
 })
 
@@ -567,7 +604,7 @@ describe('many references', () => {
     const count = async (id: string) =>
       (await alice.get(`/contacts?companyId=${id}&count=exact&limit=1`)).body.page.total
     await merged(a, [b], {}, 'companies')
-    expect([await count(a.id), await count(b.id)]).toEqual([1_000, 0])
+    expect([await count(a.id), await count(b.id)]).toEqual([1_000, 1_000])
     const [person] = (await alice.get(`/contacts?companyId=${a.id}&limit=1`)).body.data
     expect(person.version).toBe(2)
     expect((await alice.timeline('contact', person.id, 1))[0]?.changes).toHaveLength(1)

@@ -58,6 +58,21 @@ test('who gets a deal is told, and nobody of what he did himself', async () => {
   expect(await inbox(bob, own.id, 0)).toEqual([])
 })
 
+test.each(['contact', 'company', 'lead'])('who gets a %s is told', async (type) => {
+  const record = await alice.build(type, { ownerId: bob.userId })
+  const name = String(record.name)
+  expect(await inbox(bob, record.id, 1)).toMatchObject([
+    { type: `${type}.assigned`, message: `Alice assigned the ${type} “${name}” to you`, entityType: type },
+  ])
+  const path = type === 'company' ? 'companies' : `${type}s`
+  await alice.patch(`/${path}/${record.id}`, { ownerId: alice.userId })
+  await alice.patch(`/${path}/${record.id}`, { ownerId: tim.userId })
+  expect(types(await inbox(tim, record.id, 1))).toEqual([`${type}.assigned`])
+  await settled()
+  expect(await inbox(bob, record.id, 1)).toHaveLength(1)
+  expect(await inbox(alice, record.id, 0)).toEqual([])
+})
+
 test('a deal that is won or lost in any way is told to its owner and to his manager', async () => {
   const { data } = (await alice.get('/pipelines')).body
   const stageOf = (kind: string): string => data[0].stages.find((stage: { kind: string }) => stage.kind === kind).id

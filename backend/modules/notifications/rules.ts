@@ -30,16 +30,10 @@ type Recipients = (event: DomainEvent, people: People) => readonly string[]
 
 /** Who is told what: a new notification is a new row. */
 export const rules: readonly Rule[] = [
-  {
-    type: 'deal.assigned',
-    on: ['deal.*'],
-    when: changed('ownerId'),
-    to: [owner],
-    title: 'Deal assigned to you',
-    message: '{actor} assigned the deal {name} to you',
-    summary: '{count} deals were assigned to you',
-    priority: 'normal',
-  },
+  assigned('contact', 'contacts'),
+  assigned('company', 'companies'),
+  assigned('lead', 'leads'),
+  assigned('deal', 'deals'),
   {
     type: 'deal.won',
     on: ['deal.*'],
@@ -181,6 +175,20 @@ export const involved = (event: DomainEvent): string[] => [
   ...creator(event),
   ...mentioned(event),
 ]
+
+/** A record came to an owner, by whatever change. */
+function assigned(type: string, many: string): Rule {
+  return {
+    type: `${type}.assigned`,
+    on: [`${type}.*`],
+    when: changed('ownerId'),
+    to: [owner],
+    title: `${type.charAt(0).toUpperCase()}${type.slice(1)} assigned to you`,
+    message: '{actor} assigned the {noun} {name} to you',
+    summary: `{count} ${many} were assigned to you`,
+    priority: 'normal',
+  }
+}
 
 function changed(field: string): Rule['when'] {
   return (event) => event.changes.some((change) => change.field === field)

@@ -111,7 +111,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const secureCookies = config.publicUrl?.startsWith('https:') ?? false
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
-  const timeline = timelineModule({ db, log, entities: nouns, catalogue })
+  const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
   const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>

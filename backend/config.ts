@@ -105,6 +105,15 @@ export const environmentSchema = z.object({
     .max(200, 'must have at most 200 characters')
     .optional()
     .describe('His password; at least 12 characters. Without both there is no platform operator.'),
+  TIMELINE_KEEP_MONTHS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1200)
+    .optional()
+    .describe(
+      'For how many full months the timeline keeps what was done; older months are dropped. Default: for ever.',
+    ),
   METRICS_TOKEN: z.string().min(1).optional().describe('Asked for as a bearer token at /metrics when set.'),
   CORS_ORIGINS: list
     .default([])
@@ -141,6 +150,7 @@ export interface Config {
   readonly registration: 'open' | 'invite' | 'off'
   /** Who signs in as the platform operator; undefined when nobody can. */
   readonly platformAdmin: { readonly email: string; readonly password: string } | undefined
+  readonly timelineKeepMonths: number | undefined
   readonly metricsToken: string | undefined
   readonly corsOrigins: readonly string[]
   readonly trustProxy: number | string | false
@@ -203,6 +213,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
       env.PLATFORM_ADMIN_EMAIL === undefined || env.PLATFORM_ADMIN_PASSWORD === undefined
         ? undefined
         : { email: env.PLATFORM_ADMIN_EMAIL, password: env.PLATFORM_ADMIN_PASSWORD },
+    timelineKeepMonths: env.TIMELINE_KEEP_MONTHS,
     metricsToken: env.METRICS_TOKEN,
     corsOrigins: env.CORS_ORIGINS,
     trustProxy:

@@ -2,8 +2,10 @@ import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { eventually } from '../../test/client.ts'
+import { createLogger } from '../log.ts'
 import type { DomainEvent } from './event.ts'
 import type { Subscription } from './subscription.ts'
+import { logSchedules } from './upkeep.ts'
 
 /** Notes each event in a table without a key: a second time would be a second row. */
 const witness: Subscription<readonly DomainEvent[]> = {
@@ -27,8 +29,16 @@ beforeAll(async () => {
 })
 afterAll(() => house?.stop())
 
+/** What a schedule of the log would do. */
+const wouldDo = async (name: string) => {
+  const schedule = logSchedules(house.app.database.db).find((each) => each.name === name)
+  const turn = { dryRun: true, signal: new AbortController().signal, log: createLogger('silent') }
+  return (await schedule?.run(turn))?.days
+}
+
 test('the days ahead are there, and making them waits for no writer', async () => {
   await owner(`drop table events_${day(5)}, events_${day(7)}`)
+  expect(await wouldDo('events.make-days')).toBe(2)
   await asOwner(house.ownerUrl, async (writer) => {
     await writer.query('begin')
     await writer.query('lock table events in row exclusive mode')
@@ -38,6 +48,7 @@ test('the days ahead are there, and making them waits for no writer', async () =
     })
     await writer.query('rollback')
   })
+  expect(await wouldDo('events.make-days')).toBe(0)
   const made = await partitions()
   for (let ahead = -1; ahead <= 7; ahead++) expect(made).toContain(`events_${day(ahead)}`)
   const [indexed] = await owner(
@@ -60,13 +71,16 @@ test('a day is dropped only when every cursor and parked event is past it', asyn
   await owner(
     `insert into event_cursors (subscription, lane, tx, seq) values ('late', 0, '99', 5), ('early', 0, '200', 1)`,
   )
+  expect(await wouldDo('events.drop-days')).toBe(1)
   expect(await drop()).toEqual([`events_${day(-20)}`])
   await owner(`
     update event_cursors set tx = '100', seq = 1 where subscription = 'late';
     insert into parked_events (subscription, tx, seq, lane, tenant_id, event_id, name, occurred_at, error)
     values ('late', '100', 1, 0, '${old?.tenant_id}', '${old?.id}', 'contact.created', '${old?.occurred_at.toISOString()}', 'no')`)
+  expect(await wouldDo('events.drop-days')).toBe(0)
   expect(await drop()).toEqual([])
   await owner('delete from parked_events')
+  expect(await wouldDo('events.drop-days')).toBe(2)
   expect(await drop()).toEqual([`events_${day(-19)}`, `events_${day(-8)}`])
   await makeDay(7)
   expect(await drop()).toEqual([])

@@ -19,24 +19,39 @@ export function logSchedules(db: Database): Schedule[] {
       queue: 'cleanup',
       cron: '5 * * * *',
       run: async ({ dryRun }) => {
+        const days = await countMissing(db)
         if (!dryRun) await makeEventPartitions(db)
-        return {}
+        return { days }
       },
     },
-    { name: 'events.drop-days', queue: 'cleanup', cron: '15 * * * *', run: ({ dryRun }) => dropDays(db, dryRun) },
+    {
+      name: 'events.drop-days',
+      queue: 'cleanup',
+      cron: '15 * * * *',
+      run: async ({ dryRun, signal }) => ({ days: dryRun ? await countOld(db) : await dropOld(db, signal) }),
+    },
   ]
 }
 
-async function dropDays(db: Database, dryRun: boolean): Promise<{ days: number }> {
-  if (dryRun) {
-    const [row] = await db.worker.query(sql`
-      select count(*)::integer as days from pg_inherits i join pg_class c on c.oid = i.inhrelid
-      where i.inhparent = 'public.events'::regclass
-        and c.relname < 'events_' || to_char((now() at time zone 'UTC')::date - ${keepDays}::integer, 'YYYYMMDD')`)
-    return { days: row?.days ?? 0 }
-  }
+async function countMissing(db: Database): Promise<number> {
+  const [row] = await db.worker.query(sql`
+    select count(*)::integer as days
+    from generate_series(-1, ${daysAhead}::integer) as n(day)
+    where to_regclass('public.events_' || to_char((now() at time zone 'UTC')::date + n.day, 'YYYYMMDD')) is null`)
+  return row?.days ?? 0
+}
+
+async function countOld(db: Database): Promise<number> {
+  const [row] = await db.worker.query(
+    sql`select count(*)::integer as days from droppable_event_partitions(${keepDays}::integer)`,
+  )
+  return row?.days ?? 0
+}
+
+async function dropOld(db: Database, signal: AbortSignal): Promise<number> {
   for (let days = 0; ; days += 1) {
+    signal.throwIfAborted()
     const [row] = await db.worker.query(sql`select drop_event_partition(${keepDays}) as day`)
-    if (row?.day == null) return { days }
+    if (row?.day == null) return days
   }
 }

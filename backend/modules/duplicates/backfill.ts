@@ -1,5 +1,5 @@
 import sql, { raw } from 'sql-template-tag'
-import type { Database } from '../../kernel/db/database.ts'
+import type { Database, WorkerTx } from '../../kernel/db/database.ts'
 import type { Turn } from '../../kernel/jobs/job.ts'
 import { match } from './matcher.ts'
 import type { Located, Mergeable } from './mergeable.ts'
@@ -10,7 +10,7 @@ export async function backfill(
   nouns: readonly Mergeable[],
   { dryRun, signal }: Pick<Turn, 'dryRun' | 'signal'>,
 ): Promise<{ records: number }> {
-  if (dryRun) return { records: 0 }
+  if (dryRun) return { records: await countAhead(worker, nouns) }
   let records = 0
   for (const noun of nouns) {
     await worker.query(sql`insert into match_progress (record_type) values (${noun.type}) on conflict do nothing`)
@@ -35,6 +35,19 @@ export async function backfill(
     }
   }
   return { records }
+}
+
+async function countAhead(db: WorkerTx, nouns: readonly Mergeable[]): Promise<number> {
+  let records = 0
+  for (const { type, table } of nouns) {
+    const [row] = await db.query(sql`
+      select count(*)::integer as ahead from ${raw(table)} r
+      where not exists (
+        select from match_progress p where p.record_type = ${type}
+          and (p.finished_at is not null or (r.tenant_id, r.id) <= (p.after_tenant, p.after_id)))`)
+    records += row?.ahead ?? 0
+  }
+  return records
 }
 
 const atOnce = 200

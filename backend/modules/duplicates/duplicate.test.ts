@@ -208,7 +208,10 @@ test('records that were there before anybody looked are gone through, and a seco
   expect(await pairsOf(who, 'contacts')).toEqual([])
   const nouns = mergeableOf(new Map([[contact.type, contact]]))
   const turn = { dryRun: false, signal: new AbortController().signal }
-  expect((await backfill(house.app.database.db, nouns, turn)).records).toBeGreaterThan(1)
+  const { records } = await backfill(house.app.database.db, nouns, { ...turn, dryRun: true })
+  expect(records).toBeGreaterThan(1)
+  expect(await backfill(house.app.database.db, nouns, turn)).toEqual({ records })
+  expect(await backfill(house.app.database.db, nouns, { ...turn, dryRun: true })).toEqual({ records: 0 })
   expect(await backfill(house.app.database.db, nouns, turn)).toEqual({ records: 0 })
   expect(await pairsOf(who, 'contacts')).toHaveLength(1)
 })

@@ -20,7 +20,13 @@ export function duplicatesModule(deps: {
     routes: nouns.flatMap((noun) => duplicateRoutes(db, noun, repository(noun.type))),
     subscriptions: [duplicatesSubscription(nouns)],
     schedules: [
-      { name: 'duplicates.backfill', queue: 'cleanup', cron: '23 * * * *', run: (turn) => backfill(db, nouns, turn) },
+      {
+        name: 'duplicates.backfill',
+        queue: 'cleanup',
+        cron: '23 * * * *',
+        timeout: 1_800_000,
+        run: (turn) => backfill(db, nouns, turn),
+      },
     ],
   }
 }

@@ -26,6 +26,7 @@ const exportJob = (deps: ExportDeps): Job<z.output<typeof data>> => ({
 
 const keepDays = 7
 const atOnce = 500
+const ripe = sql`created_at < now() - make_interval(days => ${keepDays}) and status in ('completed', 'failed')`
 
 /** Exports and their files go after a week. */
 const purge = ({ db, files }: ExportDeps): Schedule => ({
@@ -33,14 +34,16 @@ const purge = ({ db, files }: ExportDeps): Schedule => ({
   queue: 'cleanup',
   cron: '27 3 * * *',
   run: async ({ dryRun, signal }) => {
+    if (dryRun) {
+      const [row] = await db.worker.query(sql`select count(*)::integer as exports from exports where ${ripe}`)
+      return { exports: row?.exports ?? 0 }
+    }
     let purged = 0
     for (;;) {
       signal.throwIfAborted()
       const old = await db.worker.query<{ tenantId: string; id: string; key: string | null }>(sql`
         select tenant_id as "tenantId", id, file ->> 'key' as key from exports
-        where created_at < now() - make_interval(days => ${keepDays}) and status in ('completed', 'failed')
-        order by created_at limit ${atOnce}`)
-      if (dryRun) return { exports: old.length }
+        where ${ripe} order by created_at limit ${atOnce}`)
       for (const { tenantId, id, key } of old) {
         if (key !== null) await files.delete(key)
         await db.worker.query(sql`delete from exports where tenant_id = ${tenantId} and id = ${id}`)

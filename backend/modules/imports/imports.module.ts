@@ -60,21 +60,26 @@ async function ctxOf({ rightsOf }: ImportDeps, work: ImportWork): Promise<Ctx | 
 
 const keepDays = 7
 const atOnce = 500
+const ripe = sql`file is not null and created_at < now() - make_interval(days => ${keepDays})
+  and status not in ('queued', 'running', 'undoing')`
 
 /** Files, errors and what undoing needs go after a week; how many records an import made stays. */
 const purge = ({ db, files }: ImportDeps): Schedule => ({
   name: 'imports.purge',
   queue: 'cleanup',
   cron: '17 3 * * *',
+  timeout: 1_800_000,
   run: async ({ dryRun, signal }) => {
+    if (dryRun) {
+      const [row] = await db.worker.query(sql`select count(*)::integer as imports from imports where ${ripe}`)
+      return { imports: row?.imports ?? 0 }
+    }
     let purged = 0
     for (;;) {
       signal.throwIfAborted()
       const old = await db.worker.query<{ tenantId: string; id: string; key: string }>(sql`
         select tenant_id as "tenantId", id, file ->> 'key' as key from imports
-        where file is not null and created_at < now() - make_interval(days => ${keepDays})
-          and status not in ('queued', 'running', 'undoing') order by created_at limit ${atOnce}`)
-      if (dryRun) return { imports: old.length }
+        where ${ripe} order by created_at limit ${atOnce}`)
       for (const { tenantId, id, key } of old) {
         await files.delete(key)
         for (const table of [sql`import_effects`, sql`import_links`, sql`import_errors`])

@@ -50,3 +50,16 @@ test('entries that were read long ago are forgotten', async () => {
   expect(await run('notifications.forget-old')).toEqual({ notifications: 1 })
   expect((await house.bob.get('/notifications')).body.data).toEqual([])
 })
+
+test('many old entries go in batches, past those that nobody has read', async () => {
+  const entry = await told()
+  const copies = `
+    insert into notifications (tenant_id, user_id, id, source_id, type, title, message, priority, read_at, created_at)
+    select tenant_id, user_id, gen_random_uuid(), gen_random_uuid(), type, title, message, priority,
+      case when place % 3 > 0 then now() end, now() - make_interval(days => 200, mins => place)
+    from notifications, generate_series(1, 1800) place where id = $1`
+  await asOwner(house.ownerUrl, (owner) => owner.query(copies, [entry.id]))
+  expect(await run('notifications.forget-old', true)).toEqual({ notifications: 1200 })
+  expect(await run('notifications.forget-old')).toEqual({ notifications: 1200 })
+  expect(await run('notifications.forget-old', true)).toEqual({ notifications: 0 })
+})

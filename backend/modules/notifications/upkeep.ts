@@ -15,13 +15,17 @@ export function inboxSchedules(db: Database): Schedule[] {
       name: 'notifications.end-snoozes',
       queue: 'notifications',
       cron: '* * * * *',
-      run: async ({ dryRun }) => ({ notifications: dryRun ? await countAwake(db.worker) : await wakeAll(db) }),
+      run: async ({ dryRun, signal }) => ({
+        notifications: dryRun ? await countAwake(db.worker) : await wakeAll(db, signal),
+      }),
     },
     {
       name: 'notifications.forget-old',
       queue: 'cleanup',
       cron: '50 2 * * *',
-      run: async ({ dryRun }) => ({ notifications: dryRun ? await countOld(db.worker) : await forgetOld(db) }),
+      run: async ({ dryRun, signal }) => ({
+        notifications: dryRun ? await countOld(db.worker) : await forgetOld(db.worker, signal),
+      }),
     },
   ]
 }
@@ -31,8 +35,9 @@ async function countAwake(db: WorkerTx): Promise<number> {
   return row?.awake ?? 0
 }
 
-async function wakeAll(db: Database): Promise<number> {
+async function wakeAll(db: Database, signal: AbortSignal): Promise<number> {
   for (let awake = 0; ; ) {
+    signal.throwIfAborted()
     const woken = await db.workerTransaction(wakeSome)
     awake += woken
     if (woken < atOnce) return awake
@@ -63,21 +68,36 @@ async function wakeSome(tx: WorkerTx): Promise<number> {
   return row?.woken ?? 0
 }
 
+/** One range of their age, so that the index on it gives them in order. */
+const old = sql`created_at < now() - make_interval(days => ${keptDays})
+  and (read_at is not null or created_at < now() - make_interval(days => ${keptDays * 2}))`
+
 async function countOld(db: WorkerTx): Promise<number> {
-  const [row] = await db.query(sql`
-    select count(*)::integer as old from notifications
-    where created_at < now() - make_interval(days => ${keptDays * 2})
-       or (created_at < now() - make_interval(days => ${keptDays}) and read_at is not null)`)
+  const [row] = await db.query(sql`select count(*)::integer as old from notifications where ${old}`)
   return row?.old ?? 0
 }
 
-async function forgetOld(db: Database): Promise<number> {
-  const [row] = await db.worker.query(sql`
-    with gone as (
-      delete from notifications
-      where created_at < now() - make_interval(days => ${keptDays * 2})
-         or (created_at < now() - make_interval(days => ${keptDays}) and read_at is not null)
+async function forgetOld(db: WorkerTx, signal: AbortSignal): Promise<number> {
+  let [forgotten, from] = [0, '-infinity']
+  for (;;) {
+    signal.throwIfAborted()
+    const { gone, until } = await forgetSome(db, from)
+    forgotten += gone
+    if (until === null) return forgotten
+    from = until
+  }
+}
+
+/** Until when there is none any more; null when that is all. What stays, as nobody has read it, is not walked over again. */
+async function forgetSome(db: WorkerTx, from: string): Promise<{ gone: number; until: string | null }> {
+  const [row] = await db.query(sql`
+    with ripe as materialized (
+      select tenant_id, user_id, id, created_at from notifications where ${old} and created_at >= ${from}::timestamptz
+      order by created_at limit ${atOnce}
+    ), gone as (
+      delete from notifications n using ripe r where n.tenant_id = r.tenant_id and n.user_id = r.user_id and n.id = r.id
       returning 1)
-    select count(*)::integer as gone from gone`)
-  return row?.gone ?? 0
+    select (select count(*) from gone)::integer as gone,
+      case when count(*) = ${atOnce} then max(created_at)::text end as until from ripe`)
+  return { gone: row?.gone ?? 0, until: row?.until ?? null }
 }

@@ -18,6 +18,7 @@ export function purgeModule({ db, entities }: { db: Database; entities: readonly
         name: 'records.purge',
         queue: 'cleanup',
         cron: '20 2 * * *',
+        timeout: 1_800_000,
         run: async (turn) => {
           const counts: Record<string, number> = {}
           for (const entity of entities) counts[entity.path] = await purge(db, entity, turn)

@@ -23,13 +23,6 @@ export async function readRuled(db: WorkerTx, tenantIds: readonly string[]): Pro
   return new Set(rows.map(({ tenantId }) => tenantId))
 }
 
-/** The tenants and resources that have rules which time alone makes match, or no longer. */
-export const readTimed = (db: WorkerTx): Promise<{ tenantId: string; resource: Scored }[]> =>
-  db.query<{ tenantId: string; resource: Scored }>(sql`
-    select distinct tenant_id as "tenantId", resource from scoring_rules
-    where active and deleted_at is null and archived_at is null
-      and (operator in ('withinDays', 'olderThanDays') or field like 'interactions.last%') order by 1, 2`)
-
 /** Holds the records until the transaction ends, so that who works out a score sees what the one before him has written. */
 export async function lockRecords(tx: Tx, entity: Entity, ids: readonly string[]): Promise<void> {
   await tx.query(sql`

@@ -53,31 +53,43 @@ export async function writeScores(deps: ScoringDeps, ctx: Ctx, type: Scored, ids
 
 const commitEvery = 100
 
+/** How all records are gone through. */
+interface Walk {
+  readonly signal: AbortSignal
+  readonly dryRun?: boolean
+  /** Where it begins; with the first record when absent. */
+  readonly after?: string
+  /** Told of each place that it has passed. */
+  passed?(id: string): Promise<void>
+}
+
 /** Works out the scores of all records of a tenant. Without a lock at first: only what differs is looked at again. */
 export async function writeAllScores(
   deps: ScoringDeps,
   ctx: Ctx,
   type: Scored,
-  { signal, dryRun = false }: { signal: AbortSignal; dryRun?: boolean },
+  { signal, dryRun = false, after = firstId, passed }: Walk,
 ): Promise<number> {
   const { entity } = deps.repository(type)
   const tx = deps.db.tenant(ctx)
   const rules = await readRules(tx, type)
   let differing = 0
-  for (let after = firstId; rules.length > 0; ) {
+  for (let place = after; rules.length > 0; ) {
     signal.throwIfAborted()
-    const page = await readRecords(tx, entity, type, rules, { after, limit: pageSize })
+    const page = await readRecords(tx, entity, type, rules, { after: place, limit: pageSize })
     const ids = page.filter((record) => differs(rules, record, type)).map(({ id }) => id)
     differing += dryRun ? ids.length : await writeScores(deps, ctx, type, ids)
     const last = page.at(-1)
     if (!last || page.length < pageSize) break
-    after = last.id
+    place = last.id
+    await passed?.(place)
   }
   return differing
 }
 
 const pageSize = 500
-const firstId = '00000000-0000-0000-0000-000000000000'
+/** Before all ids. */
+export const firstId = '00000000-0000-0000-0000-000000000000'
 
 /** A lead that is converted stays as it was. */
 const differs = (rules: readonly Rule[], record: Counted, type: Scored): boolean =>

@@ -174,6 +174,31 @@ describe('scoring', () => {
     expect(await refresh?.run({ ...turn, dryRun: false })).toMatchObject({ scored: 0 })
   })
 
+  test('is worked out again from where the turn before was stopped', async () => {
+    const dave = await house.found('Places', 'Dave')
+    await dave.build('scoringRule', { field: 'createdAt', operator: 'withinDays', value: 1, points: 3 })
+    const ids = [(await dave.build('contact')).id, (await dave.build('contact')).id].toSorted()
+    for (const id of ids) await scored(dave, id, 3)
+    await asOwner(house.ownerUrl, async (client) => {
+      await client.query("update contacts set created_at = created_at - interval '2 days' where id = any($1)", [ids])
+      await client.query("insert into score_refreshes (tenant_id, resource, after_id) values ($1, 'contact', $2)", [
+        dave.tenantId,
+        ids[0],
+      ])
+    })
+    const { db } = house.app.database
+    const { repository } = createEntities(db, createCustomFields(db))
+    const [refresh] = scoringModule({ db, repository }).schedules ?? []
+    const turn = { dryRun: false, signal: new AbortController().signal, log: createLogger('silent') }
+    expect(await refresh?.run(turn)).toEqual({ resources: 1, scored: 1, failed: 0 })
+    await scored(dave, ids[1] ?? '', 0)
+    await scored(dave, ids[0] ?? '', 3)
+    const tomorrow = "update score_refreshes set finished_at = finished_at - interval '1 day' where tenant_id = $1"
+    await asOwner(house.ownerUrl, (client) => client.query(tomorrow, [dave.tenantId]))
+    expect(await refresh?.run(turn)).toEqual({ resources: 1, scored: 1, failed: 0 })
+    await scored(dave, ids[0] ?? '', 0)
+  })
+
   test('makes the score read-only as long as there are rules', async () => {
     const dave = await house.found('Read-only', 'Dave')
     const { id } = await dave.build('contact', { jobTitle: 'chief', leadScore: 3, externalId: 'one' })

@@ -1,9 +1,9 @@
-import sql from 'sql-template-tag'
 import type { Catalogue } from '../../events.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { Module } from '../../kernel/module.ts'
+import { makeMonths, monthSchedules } from './months.ts'
 import { timelineSubscription } from './recorder.ts'
 import { timelineRoutes } from './timeline.routes.ts'
 
@@ -13,26 +13,15 @@ export function timelineModule(deps: {
   log: Logger
   entities: ReadonlyMap<string, Entity>
   catalogue: Catalogue
+  /** For how many full months an activity stays at least; for ever when undefined. */
+  keepMonths: number | undefined
 }): Module {
-  const { db } = deps
-  const makePartitions = async (): Promise<void> => {
-    await db.worker.query(sql`select make_activity_partitions(2)`)
-  }
+  const { db, keepMonths } = deps
   return {
     name: 'timeline',
     routes: timelineRoutes(deps),
     subscriptions: [timelineSubscription(deps)],
-    start: makePartitions,
-    schedules: [
-      {
-        name: 'timeline.make-months',
-        queue: 'cleanup',
-        cron: '25 * * * *',
-        run: async ({ dryRun }) => {
-          if (!dryRun) await makePartitions()
-          return {}
-        },
-      },
-    ],
+    start: () => makeMonths(db),
+    schedules: monthSchedules(db, keepMonths),
   }
 }

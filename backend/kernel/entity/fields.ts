@@ -50,8 +50,8 @@ export interface Field<T = unknown> {
   readonly pickList?: string
   /** `tags`, `links` and `custom`: also kept in a narrow side table, which filters use. */
   readonly side?: 'tags' | 'links' | 'custom'
-  /** Its normal form, by which values that people write differently are one: the column, and SQL that makes a text so. */
-  readonly normal?: { readonly column: string; readonly sql: (text: string) => string }
+  /** By which values that people write differently are one. */
+  readonly normal?: Normal
   /** The words of a choice, for tables that write them in other cases. */
   readonly choices?: readonly string[]
   /** The members of an object that columns of a table may hold by themselves (`address.country`). */
@@ -63,6 +63,13 @@ export interface Field<T = unknown> {
   /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
   readonly expression?: string
   readonly example?: unknown
+}
+
+/** A normal form: the column that holds it, SQL that makes a text so, and the same outside of the database. */
+export interface Normal {
+  readonly column: string
+  readonly sql: (text: string) => string
+  readonly of: (text: string) => string
 }
 
 type Options<T> = Partial<Omit<Field<T>, 'schema' | 'type' | 'kind'>>
@@ -119,10 +126,18 @@ export const email = (options: Options<string> = {}): Field<string> => ({
 })
 
 /** The normal form of a name: without case, spaces and punctuation; the table has the column `name_key`. */
-export const nameKey = { column: 'name_key', sql: (text: string): string => `name_key(${text})` } as const
+export const nameKey: Normal = {
+  column: 'name_key',
+  sql: (text) => `name_key(${text})`,
+  of: (text) => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '') || text.toLowerCase(),
+}
 
 /** The normal form of an email address: without case; the table has the column `email_key`. */
-export const emailKey = { column: 'email_key', sql: (text: string): string => `lower(${text})` } as const
+export const emailKey: Normal = {
+  column: 'email_key',
+  sql: (text) => `lower(${text})`,
+  of: (text) => text.toLowerCase(),
+}
 
 /** A phone number, kept as sent. */
 export const phone = (options: Options<string> = {}): Field<string> => ({

@@ -7,6 +7,7 @@ import type { Problem } from '../../kernel/errors.ts'
 import { parsePart } from '../../kernel/http/body.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
 import type { Draft, RowError } from './draft.ts'
+import type { Foreseen } from './foreseen.ts'
 import type { Plan } from './mapping.ts'
 import { findMatches, type Match, matchKey } from './matching.ts'
 import { addOutcome, emptyOutcome, type Outcome, type Preview } from './outcome.ts'
@@ -23,6 +24,8 @@ export interface ChunkDeps extends PointingDeps {
   readonly onDuplicate: 'create' | 'skip' | 'update'
   readonly writer: Writer
   readonly addLines: AddLines
+  /** Of a dry run: what rows before would have made. */
+  readonly foreseen: Foreseen | null
 }
 
 /** Writes rows in the transaction of `tx`, each by itself, so that only the wrong ones are left out. */
@@ -64,6 +67,7 @@ export async function writeTogether(tx: Tx, deps: ChunkDeps, drafts: readonly Dr
       if (draft.errors.length > 0) fail(outcome, draft)
       else if (match && deps.onDuplicate === 'skip') skip(outcome, draft, match)
       else if (match) await change(tx, deps, draft, match, outcome)
+      else if (deps.foreseen?.isMade(draft)) meet(deps, draft, outcome)
       else if (deps.plan.matchBy.includes('id')) refuseUnknown(outcome, draft)
       else fresh.push(draft)
     }
@@ -93,6 +97,19 @@ function skip(outcome: Outcome, draft: Draft, match: Match): void {
   outcome.previews.push({ line: draft.line, action: 'skip', json: JSON.stringify(match.before) })
 }
 
+/** A row of a record that a row before would have made, and that is not there now. */
+function meet({ plan, onDuplicate }: ChunkDeps, draft: Draft, outcome: Outcome): void {
+  const values = onDuplicate === 'skip' ? null : plan.entity.patchSchema.safeParse(draft.values)
+  draft.errors.push(
+    ...(values?.error?.issues ?? []).map((issue) => errorOf(draft, issue.path.join('.'), issue.message)),
+  )
+  if (draft.errors.length > 0) fail(outcome, draft)
+  else {
+    outcome[values ? 'updated' : 'skipped']++
+    outcome.previews.push({ line: draft.line, action: values ? 'update' : 'skip', json: null })
+  }
+}
+
 function refuseUnknown(outcome: Outcome, draft: Draft): void {
   const column = draft.columnOf.get('id') ?? 'id'
   draft.errors.push({ line: draft.line, column, value: draft.id ?? '', reason: 'is the id of no record that is there' })
@@ -105,6 +122,7 @@ async function change(tx: Tx, deps: ChunkDeps, draft: Draft, match: Match, outco
   const changed = await writer.update(tx, match.id, values, null)
   const before = Object.fromEntries(Object.keys(values).map((member) => [member, match.before[member] ?? null]))
   outcome.updated++
+  outcome.keys.push(...(deps.foreseen?.keysOf(draft) ?? []))
   if (changed.changed) outcome.effects.push({ type: plan.entity.type, id: match.id, version: changed.version, before })
   linkLater(outcome, draft, match.id)
   outcome.previews.push(previewOf(draft, 'update', changed))
@@ -115,8 +133,11 @@ async function create(tx: Tx, deps: ChunkDeps, drafts: readonly Draft[], outcome
   const { plan, writer } = deps
   const records = drafts.flatMap((draft) => {
     const values = plan.entity.createSchema.safeParse(draft.values)
-    if (values.success) return [{ draft, values: evened(plan, values.data) }]
-    draft.errors.push(...values.error.issues.map((issue) => errorOf(draft, issue.path.join('.'), issue.message)))
+    draft.errors.push(...(deps.foreseen?.taken(draft) ?? []))
+    if (values.success && draft.errors.length === 0) return [{ draft, values: evened(plan, values.data) }]
+    draft.errors.push(
+      ...(values.error?.issues ?? []).map((issue) => errorOf(draft, issue.path.join('.'), issue.message)),
+    )
     fail(outcome, draft)
     return []
   })
@@ -132,6 +153,7 @@ async function create(tx: Tx, deps: ChunkDeps, drafts: readonly Draft[], outcome
       continue
     }
     outcome.created++
+    outcome.keys.push(...(deps.foreseen?.keysOf(draft) ?? []))
     outcome.effects.push({ type: plan.entity.type, id: one.id, version: one.version, before: null })
     linkLater(outcome, draft, one.id)
     outcome.previews.push(previewOf(draft, 'create', one))

@@ -28,7 +28,7 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       operationId: 'createImport',
       summary: 'Import a table: CSV, XLSX or JSON Lines',
       description:
-        '`mapping` goes from the name of a column to a member, `cf.key`, or what names another record (`company.name`); without it columns are recognised by their names. Sent as text fields, the objects and lists as JSON.',
+        '`mapping` goes from the name of a column to a member, `cf.key`, or what names another record (`company.name`); without it columns are recognised by their names. Sent as text fields, the objects and lists as JSON. A dry run tells of each row what would become of it after the rows before it (of the first two million that are told by a key); what names a parent in the same table is looked for only when it is no dry run.',
       tag: 'imports',
       form,
       idempotency: 'statement',

@@ -221,6 +221,37 @@ test('a dry run says what would be made, and writes nothing', async () => {
   expect((await alice.post(`/imports/${done.id}/undo`)).body).toMatchObject({ code: 'NOTHING_TO_UNDO' })
 })
 
+test('a dry run foresees what rows far in front of a row would have made', async () => {
+  const { key } = await alice.build('customField', {
+    resource: 'contact',
+    key: 'badge',
+    label: 'Badge',
+    type: 'text',
+    unique: true,
+  })
+  const table = `email,firstName,externalId,cf.badge\n${[
+    ...Array.from({ length: 250 }, (_none, index) => `Dry${index}@six.example,Dry,dry-${index},b${index}`),
+    'DRY7@six.example,,,',
+    'dry8@six.example,Eighth,dry-8,b8',
+    'other@six.example,Other,dry-9,',
+    'another@six.example,Another,,b10',
+    'dry11@six.example,,,',
+  ].join('\n')}\n`
+  const update = { ...contacts, matchBy: ['email'], onDuplicate: 'update' }
+  const of = ({ created, updated, skipped, failed }: Record<string, number>) => [created, updated, skipped, failed]
+  const dry = await importTable(alice, table, { ...update, dryRun: 'true' })
+  expect(of(dry)).toEqual([250, 3, 0, 2])
+  expect(await errorsOf(alice, dry.id)).toEqual([
+    '254,externalId,dry-9,externalId is taken by another record',
+    `255,cf.${key},b10,a unique custom field has a value that another record has`,
+  ])
+  expect(of(await importTable(alice, table, { ...update, onDuplicate: 'skip', dryRun: 'true' }))).toEqual([
+    250, 0, 3, 2,
+  ])
+  expect(of(await importTable(alice, table, { ...contacts, dryRun: 'true' }))).toEqual([252, 0, 0, 3])
+  expect(of(await importTable(alice, table, update))).toEqual([250, 3, 0, 2])
+})
+
 describe('undo', () => {
   test('deletes what was made, restores what was changed, and refuses only what was changed since', async () => {
     const kept = await alice.build('company', {

@@ -13,18 +13,14 @@ export interface Match {
   readonly before: Readonly<Record<string, unknown>>
 }
 
-/** What a row is told by, for rows of one chunk: two with one key are one record. Null when a part of it is missing. */
+/** What a row is told by, for rows of one table: two with one key are one record. Null when a part of it is missing. */
 export function matchKey({ matchBy, entity }: Plan, draft: Draft): string | null {
   if (matchBy.length === 0) return null
   const parts = matchBy.map((by) => {
     const value = by === 'id' ? draft.id : draft.values[by.member]
     if (value === null || value === undefined) return null
-    const normal = by !== 'id' && entity.all[by.member]?.normal
-    return normal
-      ? String(value)
-          .toLowerCase()
-          .replaceAll(/[^\p{L}\p{N}]+/gu, '')
-      : String(value)
+    const normal = by === 'id' ? undefined : entity.all[by.member]?.normal
+    return normal ? normal.of(String(value)) : String(value)
   })
   return parts.includes(null) ? null : JSON.stringify(parts)
 }

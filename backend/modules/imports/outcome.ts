@@ -37,6 +37,8 @@ export interface Outcome {
   readonly effects: Effect[]
   readonly links: Link[]
   readonly previews: Preview[]
+  /** By what the rows that were written are known to those behind them. */
+  readonly keys: string[]
   /** Records that were made because a row named them. */
   readonly made: { readonly type: string; readonly name: string; readonly id: string; readonly by: string }[]
 }
@@ -51,6 +53,7 @@ export const emptyOutcome = (): Outcome => ({
   effects: [],
   links: [],
   previews: [],
+  keys: [],
   made: [],
 })
 
@@ -64,5 +67,6 @@ export function addOutcome(sum: Outcome, part: Outcome): void {
   sum.effects.push(...part.effects)
   sum.links.push(...part.links)
   sum.previews.push(...part.previews)
+  sum.keys.push(...part.keys)
   sum.made.push(...part.made)
 }

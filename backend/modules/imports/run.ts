@@ -9,6 +9,7 @@ import type { Work } from '../../kernel/jobs/job.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { type AddLines, type ChunkDeps, writeEach, writeTogether } from './chunk.ts'
 import { drafter } from './draft.ts'
+import { createForeseen } from './foreseen.ts'
 import { lockImport } from './import.queries.ts'
 import type { ImportRow } from './import.ts'
 import { nextLinks, resolveLinks } from './links.ts'
@@ -125,7 +126,8 @@ async function go(deps: ImportDeps, ctx: Ctx, row: ImportRow, work: Work<{ impor
   const { chunk, surveyed, timezone } = await prepare(deps, ctx, row, table, work.signal)
   const [now, { signal }, { dryRun }] = [performance.now(), work, options]
   const place = { phase, position, effects }
-  const run: Run = { db, id, dryRun, signal, rightsOf, ctx, place, told: now, checked: now, made: new Set() }
+  const memory = { made: new Set<string>(), foreseen: chunk.foreseen }
+  const run: Run = { db, id, dryRun, signal, rightsOf, ctx, place, told: now, checked: now, ...memory }
   if (phase === 'rows') {
     const draft = drafter(chunk.plan, surveyed, table.columns.length, timezone)
     for await (const { rows, position } of chunksOf(table, place.position)) {
@@ -175,6 +177,7 @@ async function prepare(
     names: createNames(registry, !options.dryRun),
     createMissing: new Set(options.createMissing ?? []),
     repository,
+    foreseen: options.dryRun ? createForeseen(plan) : null,
   }
   return { chunk, surveyed, timezone }
 }

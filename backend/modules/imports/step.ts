@@ -4,6 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
 import type { Rights } from '../../kernel/rights.ts'
+import type { Foreseen } from './foreseen.ts'
 import type { Outcome } from './outcome.ts'
 import { keepOutcome, type Place, tellProgress } from './progress.ts'
 
@@ -27,6 +28,7 @@ export interface Run {
   checked: number
   /** What was made because a row named it. A dry run would count it again with each chunk, as nothing of it stays. */
   readonly made: Set<string>
+  readonly foreseen: Foreseen | null
 }
 
 /** What a step came to, and where the import stands after it. */
@@ -60,7 +62,13 @@ export async function step(run: Run, act: (tx: Tx, how: 'together' | 'each') => 
 async function attempt(run: Run, act: (tx: Tx) => Promise<Step>): Promise<void> {
   const { db, ctx, dryRun } = run
   const would = dryRun ? await rolledBack(db, ctx, act) : null
-  const next = await db.transaction(ctx, async (tx) => keep(tx, run, would ?? (await act(tx))))
+  let keys: readonly string[] = []
+  const next = await db.transaction(ctx, async (tx) => {
+    const done = would ?? (await act(tx))
+    keys = done.outcome.keys
+    return keep(tx, run, done)
+  })
+  run.foreseen?.remember(keys)
   run.place = next
 }
 

@@ -12,6 +12,8 @@ export interface ValueTarget {
   /** The part of an object, or the key of a custom field. */
   readonly part: string | null
   readonly field: CellField
+  /** Whether only one record may have a value of it. */
+  readonly unique: boolean
 }
 
 /** Another record, by one of the members that it is named by. */
@@ -45,14 +47,16 @@ export function targetsOf(
   const targets: Target[] = [{ kind: 'id', path: 'id' }]
   for (const [member, field] of Object.entries(entity.all)) {
     if (field.readOnly) continue
-    targets.push({ kind: 'value', path: member, member, part: null, field })
+    const unique = member === 'externalId' || (entity.type === 'user' && member === 'email')
+    targets.push({ kind: 'value', path: member, member, part: null, field, unique })
     for (const [part, ofPart] of Object.entries(field.parts ?? {}))
-      targets.push({ kind: 'value', path: `${member}.${part}`, member, part, field: ofPart })
+      targets.push({ kind: 'value', path: `${member}.${part}`, member, part, field: ofPart, unique: false })
     if (field.ref) targets.push(...pointersOf(entity, registry, member, field.ref, field.many === true))
   }
   for (const definition of custom) {
     const path = `cf.${definition.key}`
-    targets.push({ kind: 'value', path, member: 'customFields', part: definition.key, field: cellFieldOf(definition) })
+    const { key: part, unique } = definition
+    targets.push({ kind: 'value', path, member: 'customFields', part, field: cellFieldOf(definition), unique })
   }
   if (entity.type === 'deal') targets.push(...lineOf(entity, registry))
   return new Map(targets.map((target) => [target.path, target]))

@@ -35,3 +35,7 @@ export function matches(pattern: string, name: string): boolean {
   const given = name.split('.')
   return wanted.length === given.length && wanted.every((segment, index) => segment === '*' || segment === given[index])
 }
+
+/** The same for Postgres: a regular expression for the names that any of these patterns matches. */
+export const regexOf = (patterns: readonly string[]): string =>
+  `^(${patterns.map((pattern) => pattern.replaceAll('.', '\\.').replaceAll('*', '[^.]+')).join('|')})$`

@@ -3,18 +3,29 @@ import type { Lane } from '../context.ts'
 import type { Row, WorkerTx } from '../db/database.ts'
 import { named } from '../db/plan.ts'
 import { laneNumber } from './append.ts'
+import { regexOf } from './bus.ts'
 import type { DomainEvent, Position } from './event.ts'
 
 /**
  * The next events of a lane after a position, in (tx, seq) order. The horizon keeps back what a slower transaction may
- * still precede: `seq` alone would lose the rows of transactions that commit late.
+ * still precede: `seq` alone would lose the rows of transactions that commit late. What no pattern wants comes without
+ * its record, changes and data: most subscriptions want few events, and all of them read the whole log.
  */
-export async function readAfter(db: WorkerTx, lane: Lane, after: Position, limit: number): Promise<DomainEvent[]> {
+export async function readAfter(
+  db: WorkerTx,
+  lane: Lane,
+  after: Position,
+  limit: number,
+  patterns: readonly string[] = ['*.*'],
+): Promise<DomainEvent[]> {
+  const wanted = sql`e.name ~ ${regexOf(patterns)}`
   const rows = await db.query(
     named(
       'events_page',
       sql`
-      select ${columns} from read_events(${laneNumber(lane)}::smallint, ${after.tx}::xid8, ${after.seq}::bigint,
+      select ${place}, case when ${wanted} then e.changes end as changes, case when ${wanted} then e.record end as record,
+        case when ${wanted} then e.data end as data
+      from read_events(${laneNumber(lane)}::smallint, ${after.tx}::xid8, ${after.seq}::bigint,
         pg_snapshot_xmin(pg_current_snapshot()), ${limit}::integer) e
       order by e.tx, e.seq`,
     ),
@@ -85,10 +96,12 @@ export function byPosition(a: Position, b: Position): number {
 const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 
 // `tx_text` and not `tx`: an output column named tx would make `order by tx` sort by text.
-const columns: Sql = sql`
+const place: Sql = sql`
   e.tenant_id, e.tx::text as tx_text, e.seq::text as seq_text, e.id, e.lane, e.name, e.type, e.record_id, e.version,
   to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred_at, e.actor, e.request_id,
-  e.operation_id, e.ip, e.user_agent, e.changes, e.record, e.data`
+  e.operation_id, e.ip, e.user_agent`
+
+const columns: Sql = sql`${place}, e.changes, e.record, e.data`
 
 function eventOf(row: Row): DomainEvent {
   return {

@@ -2,6 +2,7 @@ import { sleep } from '../clock.ts'
 import type { Lane } from '../context.ts'
 import type { Database } from '../db/database.ts'
 import type { Direct } from '../db/direct.ts'
+import { frugally } from '../frugal.ts'
 import type { Logger } from '../log.ts'
 import { matches } from './bus.ts'
 import { moveCursor, park, readCursor } from './cursors.ts'
@@ -86,7 +87,8 @@ export function createRunner(
       try {
         cursor ??= await readCursor(db.worker, subscription.name, lane)
         tried = 0
-        const moved = await step(cursor)
+        const from: Position = cursor
+        const moved = lane === 'bulk' ? await frugally(() => step(from)) : await step(from)
         if (failing) log.info({ subscription: subscription.name, lane }, 'the subscription works again')
         failing = null
         batch = Math.min(batchSize, batch * 2)
@@ -115,7 +117,7 @@ export function createRunner(
 
   /** Handles what is next: the new cursor, `lost` when another was faster, null when nothing is there. */
   const step = async (cursor: Position): Promise<Position | 'lost' | null> => {
-    const events = await readAfter(db.worker, lane, cursor, batchSize)
+    const events = await readAfter(db.worker, lane, cursor, batchSize, subscription.patterns)
     const portion = events.slice(0, batch)
     const end = portion.at(-1)
     if (!end) return null
@@ -158,7 +160,7 @@ export function createRunner(
     let page = events
     let last = events.at(-1)
     for (let read = 0; read < pages && last && page.length === batchSize && wanted.length < 2; read++) {
-      page = await readAfter(db.worker, lane, last, batchSize)
+      page = await readAfter(db.worker, lane, last, batchSize, subscription.patterns)
       wanted.push(...wantedOf(page))
       last = page.at(-1) ?? last
     }

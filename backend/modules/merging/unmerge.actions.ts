@@ -6,6 +6,7 @@ import { ancestorsOf, parentMembers } from './ancestors.ts'
 import { returnHanging } from './hanging.ts'
 import { type MergingDeps, manyMoved, parentOutside } from './merge.actions.ts'
 import {
+  aliasesAmong,
   clearMember,
   dropAliases,
   findMerges,
@@ -46,10 +47,16 @@ export async function unmerge(
   if (expected !== null && !expected.includes(survivor.version)) throw stale()
   const merges = await findMerges(tx, noun, id, wanted)
   if (!isDeepStrictEqual(merges, sought)) throw conflict('Another request is merging these records; try again')
+  const known = merges.flatMap(({ fromIds }) => fromIds)
+  const aliases = await aliasesAmong(tx, noun.type, wanted?.filter((former) => !known.includes(former)) ?? [])
+  refuseExpired(
+    noun,
+    [...aliases].flatMap(([former, into]) => (into === id ? [former] : [])),
+  )
   refuseUnknown(noun, merges, wanted)
   const ids = wanted ?? merges[0]?.fromIds ?? []
   const gone = ids.filter((former) => !all.has(former))
-  if (gone.length > 0) throw rule('MERGE_EXPIRED', `Records that were merged so long ago are gone: ${gone.join(', ')}`)
+  refuseExpired(noun, gone)
   if (ids.some((former) => !all.get(former)?.deletable))
     throw forbidden(`Your role may not bring all of these ${noun.path} back`)
 
@@ -64,6 +71,12 @@ export async function unmerge(
   }
   const stored = await deps.repository(noun.type).get(tx, id)
   return { stored, unmerged: { ids, kept: [...new Set(kept)], left } }
+}
+
+/** What a merge kept goes with the records that it merged; their ids stay. */
+function refuseExpired({ path }: Mergeable, gone: readonly string[]): void {
+  if (gone.length > 0)
+    throw rule('MERGE_EXPIRED', `These ${path} were merged so long ago that they are gone: ${gone.join(', ')}`)
 }
 
 function refuseUnknown(noun: Mergeable, merges: readonly Merge[], wanted: readonly string[] | null): void {

@@ -22,7 +22,7 @@ export function purgeModule({ db, entities }: { db: Database; entities: readonly
         run: async (turn) => {
           const counts: Record<string, number> = {}
           for (const entity of entities) counts[entity.path] = await purge(db, entity, turn)
-          return counts
+          return { ...counts, merges: await purgeMerges(db, entities, turn) }
         },
       },
     ],
@@ -63,7 +63,45 @@ async function purgeSome(tx: WorkerTx, entity: Entity): Promise<number> {
       where x.tenant_id = g.tenant_id and x.record_id = g.id and x.record_type = ${entity.type}
     ), custom as (
       delete from custom_values x using gone g where x.tenant_id = g.tenant_id and x.record_id = g.id
+    ), aliases as (
+      delete from record_aliases x using gone g
+      where x.tenant_id = g.tenant_id and x.target_id = g.id and x.record_type = ${entity.type}
     )
     select count(*)::integer as purged from gone`)
   return row?.purged ?? 0
+}
+
+/** What was kept to take merges back goes with the merged records; their ids go on leading to the survivor. */
+async function purgeMerges(db: Database, entities: readonly Entity[], { dryRun, signal }: Turn): Promise<number> {
+  let purged = 0
+  for (const entity of entities.filter(({ sameness }) => sameness !== undefined)) {
+    if (dryRun) purged += await countSpentMerges(db.worker, entity)
+    else
+      for (let gone = atOnce; gone === atOnce; purged += gone) {
+        signal.throwIfAborted()
+        gone = await purgeSomeMerges(db.worker, entity)
+      }
+  }
+  return purged
+}
+
+/** Those whose records are gone, or go in this turn. */
+async function countSpentMerges(db: WorkerTx, { type, table }: Entity): Promise<number> {
+  const [row] = await db.query(sql`
+    select count(*)::integer as spent from merges m
+    where m.record_type = ${type} and m.merged_at < now() - make_interval(days => ${keptDays}) and not exists (
+      select from ${raw(table)} x where x.tenant_id = m.tenant_id and x.id = any(m.from_ids)
+        and (x.deleted_at is null or x.deleted_at >= now() - make_interval(days => ${keptDays})))`)
+  return row?.spent ?? 0
+}
+
+async function purgeSomeMerges(db: WorkerTx, { type, table }: Entity): Promise<number> {
+  const gone = await db.query(sql`
+    delete from merges d using (
+      select m.tenant_id, m.id from merges m
+      where m.record_type = ${type} and m.merged_at < now() - make_interval(days => ${keptDays}) and not exists (
+        select from ${raw(table)} x where x.tenant_id = m.tenant_id and x.id = any(m.from_ids))
+      order by m.merged_at limit ${atOnce}) spent
+    where d.tenant_id = spent.tenant_id and d.id = spent.id returning d.id`)
+  return gone.length
 }

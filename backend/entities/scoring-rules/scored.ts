@@ -1,8 +1,8 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { invalidMember } from '../../kernel/errors.ts'
-import { type Scored, scores } from './scoring-rule.entity.ts'
+import { inForce, type Scored, scores } from './scoring-rule.entity.ts'
 
 /**
  * Records of which a new one brings no score of its own as long as the tenant has rules for it. An import leaves it out, so
@@ -14,7 +14,7 @@ export function scoredByRules(records: Repository, type: Scored): Repository {
   const allowed = async (tx: Tx, many: readonly Values[]): Promise<readonly Values[]> => {
     if (!many.some(brings)) return many
     const [ruled] = await tx.query(sql`
-      select 1 from scoring_rules where tenant_id = ${tx.ctx.tenantId} and resource = ${type} and active and deleted_at is null limit 1`)
+      select 1 from scoring_rules where tenant_id = ${tx.ctx.tenantId} and resource = ${type} and ${raw(inForce)} limit 1`)
     if (!ruled) return many
     if (tx.ctx.actor.type === 'import') return many.map((values) => ({ ...values, [member]: undefined }))
     throw invalidMember(member, 'is worked out by the scoring rules', 'read_only')

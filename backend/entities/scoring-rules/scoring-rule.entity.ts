@@ -7,9 +7,12 @@ export const scores = { contact: 'leadScore', lead: 'score' } as const satisfies
 
 export type Scored = keyof typeof scores
 
+/** SQL over a row of `scoring_rules`: whether the rule counts. */
+export const inForce = 'active and deleted_at is null and archived_at is null'
+
 /** SQL over the row `o` of a record: whether its score is worked out by rules. */
 export const hasRules = (type: Scored): string =>
-  `exists (select 1 from scoring_rules w where w.tenant_id = o.tenant_id and w.resource = '${type}' and w.active and w.deleted_at is null)`
+  `exists (select 1 from scoring_rules w where w.tenant_id = o.tenant_id and w.resource = '${type}' and ${inForce})`
 
 export const operators = [
   'eq',

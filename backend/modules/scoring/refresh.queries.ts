@@ -1,5 +1,5 @@
-import sql from 'sql-template-tag'
-import type { Scored } from '../../entities/scoring-rules/scoring-rule.entity.ts'
+import sql, { raw } from 'sql-template-tag'
+import { inForce, type Scored } from '../../entities/scoring-rules/scoring-rule.entity.ts'
 import type { WorkerTx } from '../../kernel/db/database.ts'
 import { firstId } from './scores.ts'
 
@@ -16,7 +16,7 @@ export const readRefreshes = (db: WorkerTx): Promise<Refresh[]> =>
     select t.tenant_id as "tenantId", t.resource, coalesce(r.after_id, ${firstId}::uuid) as after
     from (
       select distinct tenant_id, resource from scoring_rules
-      where active and deleted_at is null and archived_at is null
+      where ${raw(inForce)}
         and (operator in ('withinDays', 'olderThanDays') or field like 'interactions.last%')) t
     left join score_refreshes r on r.tenant_id = t.tenant_id and r.resource = t.resource
     where r.finished_at is null or r.finished_at < date_trunc('day', now(), 'UTC')

@@ -1,5 +1,5 @@
 import sql, { join, raw, type Sql } from 'sql-template-tag'
-import type { Scored } from '../../entities/scoring-rules/scoring-rule.entity.ts'
+import { inForce, type Scored } from '../../entities/scoring-rules/scoring-rule.entity.ts'
 import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
@@ -12,14 +12,14 @@ export type Counted = Readonly<Record<string, unknown>> & { readonly id: string 
 export const readRules = (tx: Tx, resource: Scored): Promise<Rule[]> =>
   tx.query<Rule & Record<string, unknown>>(sql`
     select id, name, field, operator, value, points from scoring_rules
-    where tenant_id = ${tx.ctx.tenantId} and resource = ${resource} and active and deleted_at is null and archived_at is null
+    where tenant_id = ${tx.ctx.tenantId} and resource = ${resource} and ${raw(inForce)}
     order by created_at, id`)
 
 /** Whose of these tenants has rules. */
 export async function readRuled(db: WorkerTx, tenantIds: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await db.query<{ tenantId: string }>(sql`
     select distinct tenant_id as "tenantId" from scoring_rules
-    where tenant_id = any(${tenantIds}::uuid[]) and active and deleted_at is null and archived_at is null`)
+    where tenant_id = any(${tenantIds}::uuid[]) and ${raw(inForce)}`)
   return new Set(rows.map(({ tenantId }) => tenantId))
 }
 

@@ -29,8 +29,11 @@ import { createTokens } from './modules/auth/tokens.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
 import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
+import { exportFilesAmong } from './modules/exports/export.queries.ts'
 import { exportsModule } from './modules/exports/exports.module.ts'
+import { filesModule } from './modules/files/files.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
+import { importFilesAmong } from './modules/imports/import.queries.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
 import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
@@ -147,6 +150,13 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     mergingModule({ db, entities: nouns, repository: entities.repository }),
     imports,
     exports,
+    filesModule({
+      files: store.files,
+      needed: {
+        imports: (keys) => importFilesAmong(db.worker, keys),
+        exports: (keys) => exportFilesAmong(db.worker, keys),
+      },
+    }),
   ]
   const completed = completedJobs(engine, db)
   const schedules = [

@@ -63,6 +63,18 @@ export function filesContract(name: string, open: () => Promise<Files>): void {
       await expect(files.get('gone.txt')).rejects.toBeInstanceOf(FileMissing)
     })
 
+    test('lists what is in a folder and below it', async () => {
+      const files = await open()
+      for (const key of ['listed/a.txt', 'listed/deep/b.txt', 'listed-not/c.txt']) await put(files, key, 'four')
+      const found = await all(files.list('listed'))
+      expect(found.map(({ key, size }) => [key, size]).toSorted()).toEqual([
+        ['listed/a.txt', 4],
+        ['listed/deep/b.txt', 4],
+      ])
+      expect(found.every(({ modifiedAt }) => Math.abs(modifiedAt.getTime() - Date.now()) < 60_000)).toBe(true)
+      expect(await all(files.list('nowhere'))).toEqual([])
+    })
+
     test.each(['../out', 'a/../b', '/etc/passwd', 'a//b', '', 'a\\b', 'UPPER', 'a/.hidden', 'nul\0', 'x'.repeat(600)])(
       'takes no key that could lead out: %j',
       async (key) => {
@@ -74,4 +86,10 @@ export function filesContract(name: string, open: () => Promise<Files>): void {
       },
     )
   })
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
 }

@@ -14,6 +14,16 @@ export interface FileState {
   readonly modifiedAt: Date
 }
 
+/** A file of a folder. */
+export interface ListedFile extends FileState {
+  readonly key: string
+}
+
+/** A file that never became whole. */
+export interface Draft {
+  drop(): Promise<void>
+}
+
 /** A part of a file, in bytes from 0; both ends belong to it. */
 export interface ByteRange {
   readonly start: number
@@ -41,6 +51,10 @@ export interface Files {
   stat(key: string): Promise<FileState | null>
   /** Deletes it; what is not there is deleted already. */
   delete(key: string): Promise<void>
+  /** The files in a folder and below it, as `imports`, in no order. Of what comes or goes meanwhile it says nothing. */
+  list(folder: string): AsyncIterable<ListedFile>
+  /** What was begun and never became a file, as the process that wrote it died, and was last touched before this time. */
+  drafts(before: Date): AsyncIterable<Draft>
   /** A link with which anybody may read it for a while, always as an attachment; with a range when he asks for one. */
   link(key: string, options: LinkOptions): Promise<string>
 }
@@ -54,7 +68,9 @@ const segment = /^[a-z0-9][a-z0-9._-]{0,127}$/
 
 /** Throws on a key that could lead out of the store, which only a defect of ours can make. */
 export function checkKey(key: string): void {
-  const segments = key.split('/')
-  if (key.length > 512 || !segments.every((part) => segment.test(part) && !part.includes('..')))
-    throw new Error('a key of a file is made of lower-case segments')
+  if (!isKey(key)) throw new Error('a key of a file is made of lower-case segments')
 }
+
+/** Whether a file can have this key. */
+export const isKey = (key: string): boolean =>
+  key.length <= 512 && key.split('/').every((part) => segment.test(part) && !part.includes('..'))

@@ -1,5 +1,5 @@
 import sql, { empty, type Sql } from 'sql-template-tag'
-import type { Tx } from '../../kernel/db/database.ts'
+import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
 import type { ExportRow } from './export.ts'
 
 /** An export as it is shown, but for its link. */
@@ -37,6 +37,15 @@ export async function readExport(tx: Tx, id: string): Promise<ExportRow | null> 
     where tenant_id = ${tx.ctx.tenantId} and id = ${id}`)
   return row ?? null
 }
+
+/** Which of these files are of an export, also of one that is still being made. */
+export async function exportFilesAmong(db: WorkerTx, keys: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db.query<{ key: string }>(sql`
+    select k.key from exports e cross join lateral (select ${fileKey}) k(key) where k.key = any(${keys})`)
+  return new Set(rows.map(({ key }) => key))
+}
+
+const fileKey = sql`'exports/' || e.tenant_id || '/' || e.id || '.' || e.format`
 
 const visible = (tx: Tx): Sql =>
   tx.ctx.rights.scope('user', 'update') === 'all' ? empty : sql`and e.created_by_id = ${tx.ctx.actor.id}`

@@ -1,5 +1,5 @@
 import sql, { empty, type Sql } from 'sql-template-tag'
-import type { Tx } from '../../kernel/db/database.ts'
+import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
 import type { ImportRow } from './import.ts'
 
 /** An import as the API shows it, as JSON text; of others' imports only for who may see all. */
@@ -85,3 +85,10 @@ export const printed: Sql = sql`(json_build_object(
   'made', i.made, 'preview', i.preview, 'failure', i.failure, 'undo', i.undo, 'operationId', i.operation_id,
   'createdById', i.created_by_id, 'createdAt', ${time(sql`i.created_at`)}, 'updatedAt', ${time(sql`i.updated_at`)},
   'completedAt', ${time(sql`i.completed_at`)}))`
+
+/** Which of these files an import has. */
+export async function importFilesAmong(db: WorkerTx, keys: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db.query<{ key: string }>(sql`
+    select file ->> 'key' as key from imports where file is not null and file ->> 'key' = any(${keys})`)
+  return new Set(rows.map(({ key }) => key))
+}

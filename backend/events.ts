@@ -90,6 +90,14 @@ const ofEveryRecord: Readonly<Record<string, EventKind>> = {
   merged: { sentence: '{actor} merged others into the {noun} {name}', action: 'updated' },
   merged_into: { sentence: '{actor} merged the {noun} {name} into another', action: 'deleted' },
   unmerged: { sentence: '{actor} gave back what had been merged into the {noun} {name}', action: 'updated' },
+  duplicate_dismissed: {
+    sentence: '{actor} said that the {noun} {name} is not the same as another',
+    action: 'updated',
+  },
+  duplicate_undismissed: {
+    sentence: '{actor} took back that the {noun} {name} is not the same as another',
+    action: 'updated',
+  },
   assigned: { sentence: '{actor} assigned the {noun} {name}', action: 'assigned' },
   unassigned: { sentence: '{actor} took the {noun} {name} away from who had it', action: 'unassigned' },
 }

@@ -234,6 +234,7 @@ function duplicates(name: string, type: string, values: Record<string, unknown>)
     [`listDuplicatesOf${name}`]: built(type),
     [`check${name}Duplicates`]: async () => ({ body: values }),
     [`dismiss${name}Duplicates`]: async (cast) => ({ body: { ids: await two(cast) } }),
+    [`undismiss${name}Duplicates`]: async (cast) => ({ body: { ids: await two(cast) } }),
     [`merge${name}`]: async (cast) => {
       const [id = '', fromId] = await two(cast)
       return { ...at(id), body: { fromIds: [fromId] } }

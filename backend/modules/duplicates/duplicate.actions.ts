@@ -1,9 +1,19 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
+import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { forbidden, invalid } from '../../kernel/errors.ts'
-import { findCandidates, type KeptPair, keepDismissal, type Place, readPairs } from './duplicate.queries.ts'
+import { appendEvents } from '../../kernel/events/append.ts'
+import type { NewEvent } from '../../kernel/events/event.ts'
+import {
+  dropDismissal,
+  findCandidates,
+  type KeptPair,
+  keepDismissal,
+  type Place,
+  readPairs,
+} from './duplicate.queries.ts'
 import { type Evidence, weigh } from './evidence.ts'
 import { keysOf } from './keys.ts'
 import type { Mergeable } from './mergeable.ts'
@@ -12,7 +22,7 @@ import type { Mergeable } from './mergeable.ts'
 export type SeenPair = KeptPair & { readonly a: Values; readonly b: Values }
 
 /** Whether a pair is for the caller to see. */
-export const isSeen = (pair: KeptPair): pair is SeenPair => !pair.dismissed && pair.a !== null && pair.b !== null
+export const isSeen = (pair: KeptPair): pair is SeenPair => pair.a !== null && pair.b !== null
 
 /**
  * A page of pairs after a place, and where it ended. A caller who may read few of a long list gets less than a full page
@@ -22,7 +32,7 @@ export async function pageOfPairs(
   tx: Tx,
   noun: Mergeable,
   after: Place | null,
-  minScore: number,
+  { minScore, dismissed }: { minScore: number; dismissed: boolean },
   limit: number,
 ): Promise<{ pairs: SeenPair[]; next: Place | null }> {
   const pairs: SeenPair[] = []
@@ -32,7 +42,7 @@ export async function pageOfPairs(
     const rows = await readPairs(tx, noun, place, minScore, size)
     for (const [index, row] of rows.entries()) {
       place = row
-      if (isSeen(row)) pairs.push(row)
+      if (row.dismissed === dismissed && isSeen(row)) pairs.push(row)
       if (pairs.length === limit) return { pairs, next: index + 1 < rows.length || rows.length === size ? place : null }
     }
     if (rows.length < size) return { pairs, next: null }
@@ -57,25 +67,59 @@ export async function findAlike(tx: Tx, noun: Mergeable, values: Values): Promis
 
 const mostAlike = 50
 
-/** Says that two records are not the same, by who may change both. */
-export async function dismiss(tx: Tx, noun: Mergeable, ids: readonly [string, string]): Promise<void> {
+/** Says that two records are not the same, by who may change both; both tell it in their timelines. */
+export async function dismiss(tx: Tx, noun: Mergeable, ids: Pair): Promise<void> {
+  const [a, b] = await lockChangeable(tx, noun, ids)
+  if (await keepDismissal(tx, noun, a.id, b.id)) await tell(tx, noun, 'duplicate_dismissed', a, b)
+}
+
+/** Takes back that two records are not the same: they are a pair again while there is evidence. */
+export async function undismiss(tx: Tx, noun: Mergeable, ids: Pair): Promise<void> {
+  const [a, b] = await lockChangeable(tx, noun, ids)
+  if (await dropDismissal(tx, noun, a.id, b.id)) await tell(tx, noun, 'duplicate_undismissed', a, b)
+}
+
+type Pair = readonly [string, string]
+
+interface Changeable {
+  readonly id: string
+  readonly writable: boolean
+  readonly record: Values
+}
+
+/** Both records, the lower id first; 400 names what the caller may not read, and 403 is for who may not change both. */
+async function lockChangeable(tx: Tx, noun: Mergeable, ids: Pair): Promise<[Changeable, Changeable]> {
   const { rights, tenantId } = tx.ctx
   const [read, update] = [rights.scope(noun.type, 'read'), rights.scope(noun.type, 'update')]
   const reachable = plan(
     (bind) => `
-      select r.id, ${scopeSql(noun, update, 'r', bind, 'updaters')} as writable from ${noun.table} r
+      select r.id, ${scopeSql(noun, update, 'r', bind, 'updaters')} as writable, ${documentSql(noun, 'jsonb')} as record
+      from ${noun.table} r
       where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = any(${bind('ids', 'uuid[]')}) and r.deleted_at is null
-        and ${scopeSql(noun, read, 'r', bind, 'readers')}`,
+        and ${scopeSql(noun, read, 'r', bind, 'readers')}
+      order by r.id for share of r`,
   )
-  const rows = await tx.query<{ id: string; writable: boolean }>(
+  const [a, b] = await tx.query<Changeable & Values>(
     fill(reachable, { tenant: tenantId, ids, readers: scopeUsers(read), updaters: scopeUsers(update) }),
   )
-  const missing = ids.flatMap((id, index) => (rows.some((row) => row.id === id) ? [] : [`ids.${index}`]))
-  if (missing.length > 0)
+  if (!a || !b) {
+    const missing = ids.flatMap((id, index) => (id === a?.id ? [] : [`ids.${index}`]))
     throw invalid(
       missing.map((path) => ({ path, message: `must be a ${noun.type} that you may read`, code: 'invalid_reference' })),
     )
-  if (rows.some(({ writable }) => !writable)) throw forbidden(`Your role may not change both of these ${noun.path}`)
-  const [a, b] = ids
-  await keepDismissal(tx, noun, a < b ? a : b, a < b ? b : a)
+  }
+  if (!a.writable || !b.writable) throw forbidden(`Your role may not change both of these ${noun.path}`)
+  return [a, b]
+}
+
+/** The records themselves are what they were, so that their versions stay. */
+async function tell(tx: Tx, noun: Mergeable, verb: string, a: Changeable, b: Changeable): Promise<void> {
+  const event = (of: Changeable, other: Changeable): NewEvent => ({
+    name: `${noun.type}.${verb}`,
+    type: noun.type,
+    recordId: of.id,
+    record: of.record,
+    data: { otherId: other.id },
+  })
+  await appendEvents(tx, [event(a, b), event(b, a)])
 }

@@ -111,10 +111,19 @@ export function findCandidates(tx: Tx, noun: Mergeable, keys: readonly MatchKey[
   return tx.query<Candidate>(fill(plan, parameters))
 }
 
-/** Keeps that two records are not the same. */
-export async function keepDismissal(tx: Tx, noun: Mergeable, aId: string, bId: string): Promise<void> {
+/** Keeps that two records are not the same; false when that was known. */
+export async function keepDismissal(tx: Tx, noun: Mergeable, aId: string, bId: string): Promise<boolean> {
   const { tenantId, actor } = tx.ctx
-  await tx.query(sql`
+  const rows = await tx.query(sql`
     insert into dismissed_pairs (tenant_id, record_type, a_id, b_id, dismissed_by_id)
-    values (${tenantId}, ${noun.type}, ${aId}, ${bId}, ${actor.id}) on conflict do nothing`)
+    values (${tenantId}, ${noun.type}, ${aId}, ${bId}, ${actor.id}) on conflict do nothing returning a_id`)
+  return rows.length > 0
+}
+
+/** Forgets that two records are not the same; false when nobody had said so. */
+export async function dropDismissal(tx: Tx, noun: Mergeable, aId: string, bId: string): Promise<boolean> {
+  const rows = await tx.query(sql`
+    delete from dismissed_pairs
+    where tenant_id = ${tx.ctx.tenantId} and record_type = ${noun.type} and a_id = ${aId} and b_id = ${bId} returning a_id`)
+  return rows.length > 0
 }

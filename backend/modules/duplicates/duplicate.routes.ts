@@ -6,7 +6,7 @@ import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
-import { dismiss, findAlike, isSeen, pageOfPairs, type SeenPair } from './duplicate.actions.ts'
+import { dismiss, findAlike, isSeen, pageOfPairs, type SeenPair, undismiss } from './duplicate.actions.ts'
 import { type Place, readPairsOf } from './duplicate.queries.ts'
 import { keyMembers } from './keys.ts'
 import type { Mergeable } from './mergeable.ts'
@@ -35,13 +35,14 @@ export function duplicateRoutes(db: Database, noun: Mergeable, records: Reposito
           .transform(Number)
           .meta({ type: 'integer', minimum: 0, maximum: 100, default: 0 })
           .optional(),
+        dismissed,
       }),
       responses: { 200: { description: 'A page of pairs', schema: pageOf(pairSchema) } },
       handle: async (ctx, { query }) => {
-        const { limit = 50, cursor, minScore = 0 } = query
-        const list = `${ctx.tenantId} ${type} duplicates ${minScore}`
+        const { limit = 50, cursor, minScore = 0, dismissed } = query
+        const list = `${ctx.tenantId} ${type} duplicates ${minScore} ${dismissed}`
         const after = cursor === undefined ? null : placeOf(cursor, list)
-        const { pairs, next } = await pageOfPairs(db.tenant(ctx), noun, after, minScore, limit)
+        const { pairs, next } = await pageOfPairs(db.tenant(ctx), noun, after, { minScore, dismissed }, limit)
         const nextCursor = next && writeCursor([next.score, next.aId, next.bId], list)
         return { status: 200, body: { data: pairs.map((pair) => shownPair(noun, pair)), page: { limit, nextCursor } } }
       },
@@ -54,11 +55,13 @@ export function duplicateRoutes(db: Database, noun: Mergeable, records: Reposito
       description: about,
       tag,
       params: z.object({ id: idSchema }),
+      query: z.strictObject({ dismissed }),
       responses: { 200: { description: 'All pairs that it is in', schema: z.object({ data: z.array(pairSchema) }) } },
-      handle: async (ctx, { params }) => {
+      handle: async (ctx, { params, query }) => {
         const tx = db.tenant(ctx)
         await records.get(tx, params.id, ['id'])
-        const pairs = (await readPairsOf(tx, noun, params.id)).filter(isSeen)
+        const known = await readPairsOf(tx, noun, params.id)
+        const pairs = known.filter((pair) => pair.dismissed === query.dismissed).filter(isSeen)
         return { status: 200, body: { data: pairs.map((pair) => shownPair(noun, pair)) } }
       },
     }),
@@ -85,17 +88,38 @@ export function duplicateRoutes(db: Database, noun: Mergeable, records: Reposito
       operationId: `dismiss${name}Duplicates`,
       summary: `Say that two ${path} are not the same, so that the pair does not come again`,
       tag,
-      body: z.strictObject({
-        ids: z.tuple([idSchema, idSchema]).refine(([a, b]) => a !== b, { message: 'must name two different records' }),
-      }),
+      body: twoSchema,
       responses: { 204: { description: 'Dismissed', schema: null } },
       handle: async (ctx, { body }) => {
-        await dismiss(db.tenant(ctx), noun, body.ids)
+        await db.transaction(ctx, (tx) => dismiss(tx, noun, body.ids))
+        return { status: 204 }
+      },
+    }),
+    route({
+      method: 'post',
+      path: `/${path}/duplicates/undismiss`,
+      operationId: `undismiss${name}Duplicates`,
+      summary: `Take back that two ${path} are not the same`,
+      tag,
+      body: twoSchema,
+      responses: { 204: { description: 'A pair again, while there is evidence', schema: null } },
+      handle: async (ctx, { body }) => {
+        await db.transaction(ctx, (tx) => undismiss(tx, noun, body.ids))
         return { status: 204 }
       },
     }),
   ]
 }
+
+const twoSchema = z.strictObject({
+  ids: z.tuple([idSchema, idSchema]).refine(([a, b]) => a !== b, { message: 'must name two different records' }),
+})
+
+const dismissed = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true')
+  .meta({ type: 'boolean', default: false, description: 'Those of which somebody said that they are not the same' })
 
 const about =
   'By equal email addresses, telephone numbers and domains, and by names that are equal or nearly so, whatever the case, the accents, the order of the words and the legal form. What more than 20 records share is no evidence. Follows a change within the fan-out lag.'

@@ -257,6 +257,33 @@ test('a pair that was dismissed does not come again', async () => {
   expect(await pairsOf(who, 'contacts')).toEqual([])
 })
 
+test('who dismissed a pair stands in both timelines, once, and may take it back', async () => {
+  const who = await founder()
+  const values = { firstName: null, lastName: null, email: 'desk@example.com' }
+  const [a, b] = [await who.build('contact', values), await who.build('contact', values)]
+  await pair(who, 'contacts', a, b)
+  const ids = [b.id, a.id]
+  const say = (verb: string) => who.post(`/contacts/duplicates/${verb}`, { ids })
+  for (const verb of ['dismiss', 'dismiss', 'undismiss', 'undismiss', 'dismiss'])
+    expect([verb, (await say(verb)).status]).toEqual([verb, 204])
+  const told = ['duplicate_dismissed', 'duplicate_undismissed', 'duplicate_dismissed']
+  for (const { id, otherId } of [
+    { id: a.id, otherId: b.id },
+    { id: b.id, otherId: a.id },
+  ]) {
+    expect((await who.timeline('contact', id, 4)).slice(1)).toMatchObject(
+      told.map((verb) => ({ action: 'updated', changes: [], metadata: { otherId, verb } })),
+    )
+    expect((await who.get(`/contacts/${id}`)).body.version).toBe(1)
+  }
+  const dismissed = await who.get('/contacts/duplicates?dismissed=true')
+  expect(dismissed.body.data).toHaveLength(1)
+  expect((await who.get(`/contacts/${a.id}/duplicates?dismissed=true`)).body.data).toHaveLength(1)
+  await say('undismiss')
+  await pair(who, 'contacts', a, b)
+  expect((await who.get('/contacts/duplicates?dismissed=true')).body.data).toEqual([])
+})
+
 test('those of one record, and a look before a create', async () => {
   const who = await founder()
   const values = { firstName: 'Ada', lastName: 'Lovelace', email: 'ada@example.com' }
@@ -294,6 +321,8 @@ describe('who may', () => {
     expect((await vera.post('/contacts/duplicates/dismiss', dismissed)).status).toBe(403)
     expect((await house.bob.post('/contacts/duplicates/dismiss', dismissed)).status).toBe(403)
     expect((await house.nobody.post('/contacts/duplicates/dismiss', dismissed)).status).toBe(401)
+    expect((await house.charlie.post('/contacts/duplicates/undismiss', dismissed)).body.errors[0].path).toBe('ids.0')
+    expect((await vera.post('/contacts/duplicates/undismiss', dismissed)).status).toBe(403)
     await pair(alice, 'contacts', a, b)
   })
 

@@ -5,12 +5,11 @@ import { named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
-import { invalidMember } from '../../kernel/errors.ts'
 import { etagOf, noneMatches, readIfMatch } from '../../kernel/http/etag.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
 import { addComment, editComment, readComment, removeComment } from './comment.actions.ts'
-import { type Former, listComments, listFormer, type Place } from './comment.queries.ts'
+import { listComments, listFormer } from './comment.queries.ts'
 import { bodySchema, type Comment, commentSchema, formerSchema } from './comment.ts'
 
 /** Comments on every record of these nouns. */
@@ -79,9 +78,9 @@ export function commentRoutes(db: Database, repositories: readonly Repository[])
         const tx = db.tenant(ctx)
         await readComment(tx, commented, params.id)
         const list = `comment history ${params.id}`
-        const below = cursor === undefined ? null : versionOf(readCursor(cursor, list))
+        const below = readPlace(cursor, list, versionPlace)
         const found = await listFormer(tx, params.id, below, limit + 1)
-        return paged(found, limit, (last: Former) => writeCursor([last.version], list))
+        return { status: 200, body: paged(found, limit, list, (last) => [last.version]) }
       },
     }),
   ]
@@ -133,35 +132,14 @@ async function page(
   const { type } = records.entity
   await records.get(tx, id, ['id'])
   const list = `comments ${type} ${id}`
-  const after = cursor === undefined ? null : placeOf(readCursor(cursor, list))
-  const found = await listComments(tx, { type, id }, after, limit + 1)
-  return paged(found, limit, (last: Comment) => writeCursor([last.createdAt, last.id], list))
+  const found = await listComments(tx, { type, id }, readPlace(cursor, list, timePlace), limit + 1)
+  return { status: 200, body: paged(found, limit, list, (last) => [last.createdAt, last.id]) }
 }
 
-function paged<T>(found: readonly T[], limit: number, cursorAfter: (last: T) => string): Answer {
-  const data = found.slice(0, limit)
-  const last = data.at(-1)
-  const nextCursor = found.length > limit && last !== undefined ? cursorAfter(last) : null
-  return { status: 200, body: { data, page: { limit, nextCursor } } }
-}
+const versionPlace = z.tuple([z.int().min(1).max(2_147_483_647)]).transform(([version]) => version)
 
 const answerOf = (comment: Comment): Answer => ({
   status: 200,
   body: comment,
   headers: { ETag: etagOf(comment.version) },
 })
-
-const placeSchema = z.tuple([z.iso.datetime(), idSchema])
-
-function placeOf(position: unknown): Place {
-  const place = placeSchema.safeParse(position)
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  const [createdAt, id] = place.data
-  return { createdAt, id }
-}
-
-function versionOf(position: unknown): number {
-  const place = z.tuple([z.int().min(1).max(2_147_483_647)]).safeParse(position)
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  return place.data[0]
-}

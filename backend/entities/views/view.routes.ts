@@ -2,16 +2,16 @@ import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { answerRecord, recordAnswer } from '../../kernel/entity/answer.ts'
 import type { CustomFields } from '../../kernel/entity/custom.ts'
-import { idSchema } from '../../kernel/entity/fields.ts'
+import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
-import { invalidMember, notFound } from '../../kernel/errors.ts'
+import { notFound } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import { createView, removeView, updateView, type ViewDeps } from './view.actions.ts'
 import { view, viewed } from './view.entity.ts'
-import { findView, listViews, type Place } from './view.queries.ts'
+import { findView, listViews } from './view.queries.ts'
 
 /** Saved views: one's own, and those that are shared. */
 export function viewRoutes(
@@ -39,12 +39,9 @@ export function viewRoutes(
       responses: { 200: { description: 'A page of views', schema: pageOf(view.recordSchema) } },
       handle: async (ctx, { query: { limit = 50, cursor, ...narrowed } }) => {
         const list = `views ${ctx.rights.userId} ${JSON.stringify(narrowed)}`
-        const after = cursor === undefined ? null : placeOf(readCursor(cursor, list))
+        const after = readPlace(cursor, list, placeSchema)
         const found = await listViews(db.tenant(ctx), narrowed, after, limit + 1)
-        const data = found.slice(0, limit)
-        const last = data.at(-1)
-        const nextCursor = found.length > limit && last ? writeCursor([last.name, last.id], list) : null
-        return { status: 200, body: { data, page: { limit, nextCursor } } }
+        return { status: 200, body: paged(found, limit, list, (last) => [last.name, last.id]) }
       },
     }),
     route({
@@ -110,9 +107,4 @@ export function viewRoutes(
   ]
 }
 
-function placeOf(position: unknown): Place {
-  const place = z.tuple([z.string(), idSchema]).safeParse(position)
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  const [name, id] = place.data
-  return { name, id }
-}
+const placeSchema = z.tuple([textSchema(100), idSchema]).transform(([name, id]) => ({ name, id }))

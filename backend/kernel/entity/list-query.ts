@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import { invalid, type MemberError } from '../errors.ts'
+import { noCursor } from '../http/page.ts'
 import { isId } from '../ids.ts'
 import type { CustomField } from './custom.ts'
 import { numberOf } from './custom.ts'
@@ -76,7 +77,7 @@ export function readListQuery(
     wrong('limit', 'must be a whole number from 1 to 200')
   else if (limit < 1 || limit > 200) wrong('limit', 'must be a whole number from 1 to 200')
   if (one('count') !== null && one('count') !== 'exact') wrong('count', 'must be exact')
-  if (one('cursor') === '') wrong('cursor', 'must be a cursor that a page of this list gave')
+  if (one('cursor') === '') wrong('cursor', noCursor)
   const q = one('q')
   if (q !== null && (q.trim() === '' || q.length > 200 || q.includes('\0'))) wrong('q', 'must have 1 to 200 characters')
   const fields = readNames(one('fields'), 'fields', (name) => entity.all[name] !== undefined, wrong)

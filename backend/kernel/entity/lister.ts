@@ -1,8 +1,8 @@
+import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
-import { invalidMember } from '../errors.ts'
-import { readCursor, writeCursor } from '../http/page.ts'
+import { readPlace, unknownCursor, writeCursor } from '../http/page.ts'
 import type { CustomFields } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
@@ -35,7 +35,7 @@ export function createLister(
     const query = readListQuery(entity, search, definitions, tx.ctx.rights.userId)
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)
-    const cursor = query.cursor === null ? null : cursorOf(query.cursor, identity, query.sort.length)
+    const cursor = cursorOf(query, identity)
     const part = partOf(entity, query, cursor)
     const read = { ...query, fields: fieldsToRead(entity, query) }
     const found = query.q === null ? null : await find(tx.ctx, entity.type, query.q)
@@ -89,7 +89,7 @@ function partOf(entity: Entity, query: ListQuery, cursor: Cursor | null): Cursor
   if (cursor === null) return 'none'
   const [first, ...more] = query.sort
   if (!first || more.length > 0 || cursor.keys[0] !== null) return 'value'
-  if (!canBeNull(entity, first.name)) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+  if (!canBeNull(entity, first.name)) throw unknownCursor()
   return 'null'
 }
 
@@ -165,22 +165,20 @@ interface Cursor {
   readonly id: string
 }
 
-function cursorOf(text: string, identity: string, keys: number): Cursor {
-  const values = readCursor(text, identity)
-  const id = values.at(-1)
-  const rest = values.slice(0, -1)
-  const ok =
-    typeof id === 'string' && rest.length === keys && rest.every((value) => value === null || typeof value === 'string')
-  if (!ok) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  return { keys: rest.map((value) => (value === null ? null : String(value))), id }
+function cursorOf({ cursor, sort }: ListQuery, identity: string): Cursor | null {
+  const values = readPlace(cursor ?? undefined, identity, keysSchema)
+  if (values === null) return null
+  const id = values.at(-1) ?? null
+  if (id === null || values.length !== sort.length + 1) throw unknownCursor()
+  return { keys: values.slice(0, -1), id }
 }
+
+const keysSchema = z.array(z.string().nullable())
 
 /** A cursor that was tampered with holds values that do not fit their types. */
 function badCursor(error: unknown, query: ListQuery): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return query.cursor !== null && /^22/.test(code)
-    ? invalidMember('cursor', 'must be a cursor that a page of this list gave')
-    : error
+  return query.cursor !== null && /^22/.test(code) ? unknownCursor() : error
 }
 
 function pageMember(query: ListQuery, nextCursor: string | null, total: number | undefined): Record<string, unknown> {

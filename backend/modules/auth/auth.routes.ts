@@ -8,7 +8,7 @@ import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import {
@@ -215,9 +215,7 @@ function sessionRoutes(db: Database): Route[] {
       handle: async (ctx, { query }) => {
         const limit = query.limit ?? 50
         const list = `sessions ${ctx.tenantId} ${ctx.actor.id}`
-        const after = query.cursor === undefined ? null : readCursor(query.cursor, list)[0]
-        if (after !== null && !idSchema.safeParse(after).success)
-          throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
+        const after = readPlace(query.cursor, list, idPlace)
         const rows = await db.tenant(ctx).query(sql`
           select id, id = ${ctx.sessionId} as current, user_agent as "userAgent", ip as "ipAddress",
             to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
@@ -227,14 +225,7 @@ function sessionRoutes(db: Database): Route[] {
           where tenant_id = ${ctx.tenantId} and user_id = ${ctx.actor.id} and ended_at is null and expires_at > now()
             and (${after}::uuid is null or id < ${after}::uuid)
           order by id desc limit ${limit + 1}`)
-        const data = rows.slice(0, limit)
-        return {
-          status: 200,
-          body: {
-            data,
-            page: { limit, nextCursor: rows.length > limit ? writeCursor([data.at(-1)?.id], list) : null },
-          },
-        }
+        return { status: 200, body: paged(rows, limit, list, (last) => [last.id]) }
       },
     }),
     route({
@@ -253,6 +244,8 @@ function sessionRoutes(db: Database): Route[] {
     }),
   ]
 }
+
+const idPlace = z.tuple([idSchema]).transform(([id]) => id)
 
 async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Promise<unknown> {
   const { rights, actor } = tx.ctx

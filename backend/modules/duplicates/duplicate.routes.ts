@@ -3,11 +3,10 @@ import type { Database } from '../../kernel/db/database.ts'
 import { named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
-import { invalidMember } from '../../kernel/errors.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, pageOf, readPlace, writeCursor } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import { dismiss, findAlike, isSeen, pageOfPairs, type SeenPair, undismiss } from './duplicate.actions.ts'
-import { type Place, readPairsOf } from './duplicate.queries.ts'
+import { readPairsOf } from './duplicate.queries.ts'
 import { keyMembers } from './keys.ts'
 import type { Mergeable } from './mergeable.ts'
 
@@ -41,7 +40,7 @@ export function duplicateRoutes(db: Database, noun: Mergeable, records: Reposito
       handle: async (ctx, { query }) => {
         const { limit = 50, cursor, minScore = 0, dismissed } = query
         const list = `${ctx.tenantId} ${type} duplicates ${minScore} ${dismissed}`
-        const after = cursor === undefined ? null : placeOf(cursor, list)
+        const after = readPlace(cursor, list, placeSchema)
         const { pairs, next } = await pageOfPairs(db.tenant(ctx), noun, after, { minScore, dismissed }, limit)
         const nextCursor = next && writeCursor([next.score, next.aId, next.bId], list)
         return { status: 200, body: { data: pairs.map((pair) => shownPair(noun, pair)), page: { limit, nextCursor } } }
@@ -171,11 +170,6 @@ const shown = (noun: Mergeable, record: Values): Values => ({
   ),
 })
 
-function placeOf(cursor: string, list: string): Place {
-  const place = placeSchema.safeParse(readCursor(cursor, list))
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  const [score, aId, bId] = place.data
-  return { score, aId, bId }
-}
-
-const placeSchema = z.tuple([z.int().min(0).max(100), idSchema, idSchema])
+const placeSchema = z
+  .tuple([z.int().min(0).max(100), idSchema, idSchema])
+  .transform(([score, aId, bId]) => ({ score, aId, bId }))

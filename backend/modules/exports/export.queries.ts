@@ -52,7 +52,7 @@ const visible = (tx: Tx): Sql =>
 
 const time = (column: Sql): Sql => sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
-const columns = sql`e.id, e.created_at::text as "createdAt", e.format, e.file, json_build_object(
+const columns = sql`e.id, ${time(sql`e.created_at`)} as "createdAt", e.format, e.file, json_build_object(
   'id', e.id, 'status', e.status, 'resource', e.resource, 'format', e.format, 'filters', e.options -> 'filters',
   'sort', e.options -> 'sort', 'columns', e.options -> 'columns', 'total', e.total, 'processed', e.processed,
   'size', e.file -> 'size', 'failure', e.failure, 'createdById', e.created_by_id, 'createdAt', ${time(sql`e.created_at`)},

@@ -5,7 +5,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { forbidden, invalid, invalidMember, notFound, Problem } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { findExport, listExports, type ShownExport } from './export.queries.ts'
@@ -56,12 +56,9 @@ export function exportRoutes(deps: ExportDeps): Route[] {
       responses: { 200: { description: 'A page of exports', schema: pageOf(exportSchema) } },
       handle: async (ctx, { query: { limit = 50, cursor } }) => {
         const list = JSON.stringify([ctx.tenantId, 'exports', ctx.actor.id])
-        const after = cursor === undefined ? null : placeOf(readCursor(cursor, list))
-        const rows = await listExports(db.tenant(ctx), after, limit + 1)
-        const page = rows.slice(0, limit)
-        const last = page.at(-1)
-        const nextCursor = rows.length > limit && last ? writeCursor([last.createdAt, last.id], list) : null
-        return { status: 200, body: { data: await Promise.all(page.map(show)), page: { limit, nextCursor } } }
+        const rows = await listExports(db.tenant(ctx), readPlace(cursor, list, timePlace), limit + 1)
+        const { data, page } = paged(rows, limit, list, (last) => [last.createdAt, last.id])
+        return { status: 200, body: { data: await Promise.all(data.map(show)), page } }
       },
     }),
     route({
@@ -112,10 +109,4 @@ async function requestExport(tx: Tx, { resource, format, ...options }: ExportReq
   const record = { name: resource, format, filters: options.filters, createdById: ctx.actor.id }
   await appendEvents(tx, [{ name: 'export.requested', type: 'export', recordId: id, record, data: { exportId: id } }])
   return id
-}
-
-function placeOf([createdAt, id]: unknown[]): { createdAt: string; id: string } {
-  if (typeof createdAt !== 'string' || typeof id !== 'string')
-    throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  return { createdAt, id }
 }

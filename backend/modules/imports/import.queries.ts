@@ -24,7 +24,7 @@ export function listImports(
 ): Promise<(Place & { json: string })[]> {
   const { resource, status } = filters
   return tx.query(sql`
-    select ${printed}::text as json, i.created_at::text as "createdAt", i.id from imports i
+    select ${printed}::text as json, ${time(sql`i.created_at`)} as "createdAt", i.id from imports i
     where i.tenant_id = ${tx.ctx.tenantId} ${visible(tx)}
       ${resource === undefined ? empty : sql`and i.resource = ${resource}`}
       ${status === undefined ? empty : sql`and ${shownStatus} = ${status}`}

@@ -3,15 +3,15 @@ import { z } from 'zod'
 import type { Files } from '../../adapters/files/files.port.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
-import { invalidMember, notFound } from '../../kernel/errors.ts'
+import { notFound } from '../../kernel/errors.ts'
 import type { Form, SentFile } from '../../kernel/http/form.ts'
 import { once, readKey } from '../../kernel/http/idempotency.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, paged, pageOf, printedPage, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, Bytes, JsonText, type Route, route } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { errorsCsv } from './errors-csv.ts'
 import { checkRequest, type RequestDeps, requestImport, requestUndo } from './import.actions.ts'
-import { listImports, type Place, printImport } from './import.queries.ts'
+import { listImports, printImport } from './import.queries.ts'
 import { type ImportFile, importFields, importSchema } from './import.ts'
 import { type UndoDeps, undoSome } from './undo.ts'
 
@@ -73,16 +73,10 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       handle: async (ctx, { query }) => {
         const { limit = 50, cursor, ...filters } = query
         const list = JSON.stringify([ctx.tenantId, 'imports', filters])
-        const after = cursor === undefined ? null : placeOf(readCursor(cursor, list))
+        const after = readPlace(cursor, list, timePlace)
         const rows = await listImports(db.tenant(ctx), filters, after, limit + 1)
-        const data = rows.slice(0, limit)
-        const last = data.at(-1)
-        const next = rows.length > limit && last ? writeCursor([last.createdAt, last.id], list) : null
-        const json = data.map((row) => row.json).join(',')
-        return {
-          status: 200,
-          body: new JsonText(`{"data":[${json}],"page":${JSON.stringify({ limit, nextCursor: next })}}`),
-        }
+        const page = paged(rows, limit, list, (last) => [last.createdAt, last.id])
+        return { status: 200, body: printedPage(page) }
       },
     }),
     route({
@@ -149,10 +143,4 @@ async function keepFile(files: Files, ctx: Ctx, { name, contentType, bytes }: Se
 function answer(json: string | null, status: number): Answer {
   if (json === null) throw notFound()
   return { status, body: new JsonText(json) }
-}
-
-function placeOf([createdAt, id]: unknown[]): Place {
-  if (typeof createdAt !== 'string' || typeof id !== 'string')
-    throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  return { createdAt, id }
 }

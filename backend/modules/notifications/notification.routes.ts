@@ -2,11 +2,11 @@ import { z } from 'zod'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
-import { invalidMember, notFound } from '../../kernel/errors.ts'
-import { cursorSchema, limitSchema, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { notFound } from '../../kernel/errors.ts'
+import { cursorSchema, limitSchema, paged, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
 import { markAllRead, markRead, markUnread, remove, removeSeveral, snooze } from './notification.actions.ts'
-import { countUnread, findEntry, type InboxFilters, listEntries, type Place } from './notification.queries.ts'
+import { countUnread, findEntry, type InboxFilters, listEntries } from './notification.queries.ts'
 import { notificationSchema } from './notification.ts'
 
 /** The calls of the inbox, under both of their paths. */
@@ -153,20 +153,9 @@ const untilSchema = z.iso
 async function answerList(db: Database, ctx: Ctx, query: z.output<typeof listSchema>): Promise<Answer> {
   const { cursor, limit = 50, ...filters } = query
   const list = `notifications ${JSON.stringify(filters satisfies InboxFilters)}`
-  const after = cursor === undefined ? null : placeOf(cursor, list)
+  const after = readPlace(cursor, list, timePlace)
   const tx = db.tenant(ctx)
   const [entries, unreadCount] = await Promise.all([listEntries(tx, filters, after, limit + 1), countUnread(tx)])
-  const data = entries.slice(0, limit)
-  const last = data.at(-1)
-  const nextCursor = entries.length > limit && last ? writeCursor([last.createdAt, last.id], list) : null
-  return { status: 200, body: { data, page: { limit, nextCursor }, unreadCount } }
+  const page = paged(entries, limit, list, (last) => [last.createdAt, last.id])
+  return { status: 200, body: { ...page, unreadCount } }
 }
-
-function placeOf(cursor: string, list: string): Place {
-  const place = placeSchema.safeParse(readCursor(cursor, list))
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  const [createdAt, id] = place.data
-  return { createdAt, id }
-}
-
-const placeSchema = z.tuple([z.iso.datetime({ precision: 3 }).regex(/^(?!0000)/), idSchema])

@@ -18,7 +18,7 @@ export async function jobsBehind(
   engine: JobEngine,
   queue: QueueName,
   state: JobState,
-  place: Place | undefined,
+  place: Place | null,
   limit: number,
 ): Promise<{ jobs: readonly StoredJob[]; offset: number }> {
   if (!place) return { jobs: await engine.list(queue, state, { offset: 0, limit }), offset: 0 }

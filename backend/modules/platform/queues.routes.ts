@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { type JobEngine, type JobState, jobStates, type StoredJob } from '../../adapters/jobs/jobs.port.ts'
 import type { Operator } from '../../kernel/context.ts'
 import { textSchema } from '../../kernel/entity/fields.ts'
-import { invalidMember, notFound, rule } from '../../kernel/errors.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { notFound, rule } from '../../kernel/errors.ts'
+import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { operatorRoute, type Route } from '../../kernel/http/route.ts'
 import { type QueueName, queueNames } from '../../kernel/jobs/job.ts'
 import type { Logger } from '../../kernel/log.ts'
-import { jobsBehind, type Place } from './place.ts'
+import { jobsBehind } from './place.ts'
 
 export interface QueueOptions {
   readonly engine: JobEngine
@@ -52,11 +52,10 @@ export function queueRoutes({ engine, cleanCompleted, log }: QueueOptions): Rout
       responses: { 200: { description: 'A page of jobs', schema: pageOf(jobSchema) } },
       handle: async (_operator, { params: { queue }, query: { state, limit = 50, cursor } }) => {
         const list = `jobs ${queue} ${state}`
-        const place = cursor === undefined ? undefined : readPlace(cursor, list)
+        const place = readPlace(cursor, list, placeSchema)
         const { jobs, offset } = await jobsBehind(engine, queue, state, place, limit + 1)
-        const data = jobs.slice(0, limit)
-        const more = jobs.length > limit ? writeCursor([offset + limit, data.at(-1)?.id], list) : null
-        return { status: 200, body: { data: data.map((job) => shown(queue, job)), page: { limit, nextCursor: more } } }
+        const { data, page } = paged(jobs, limit, list, (last) => [offset + limit, last.id])
+        return { status: 200, body: { data: data.map((job) => shown(queue, job)), page } }
       },
     }),
     operatorRoute({
@@ -169,14 +168,9 @@ function queueOf(named: string): QueueName {
   return queue
 }
 
-const placeSchema = z.tuple([z.int().min(1), z.string()])
-
-function readPlace(cursor: string, list: string): Place {
-  const place = placeSchema.safeParse(readCursor(cursor, list))
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  const [offset, id] = place.data
-  return { offset, id }
-}
+const placeSchema = z
+  .tuple([z.int().min(1).max(2_147_483_647), textSchema(500)])
+  .transform(([offset, id]) => ({ offset, id }))
 
 const shown = (queue: QueueName, job: StoredJob): StoredJob & { queue: QueueName; state: JobState } => ({
   queue,

@@ -4,9 +4,9 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { type Entity, named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
-import { invalidMember, notFound } from '../../kernel/errors.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
-import { type Answer, JsonText, type Route, route } from '../../kernel/http/route.ts'
+import { notFound } from '../../kernel/errors.ts'
+import { cursorSchema, limitSchema, paged, pageOf, printedPage, readPlace, timePlace } from '../../kernel/http/page.ts'
+import { type Answer, type Route, route } from '../../kernel/http/route.ts'
 import { activitySchema } from './activity.ts'
 import type { ActivityFilters } from './filters.ts'
 import { fromSchema, toSchema } from './moment.ts'
@@ -38,7 +38,7 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
     const { cursor, limit, ...filters } = query
     const all = { ...filters, ...more }
     const visibility = visibilityOf(ctx, catalogue)
-    return paged(list, all, cursor, limit, (after, size) =>
+    return answerPage(list, all, cursor, limit, (after, size) =>
       listActivities(db.tenant(ctx), visibility, all, after, size),
     )
   }
@@ -51,7 +51,7 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
     if (ids.length === 1) return page(ctx, 'record', query, { entityType, entityId: id })
     const { cursor, limit, ...filters } = query
     const all = { ...filters, entityType, entityId: id }
-    return paged('record', all, cursor, limit, (after, size) =>
+    return answerPage('record', all, cursor, limit, (after, size) =>
       listActivitiesUnder(tx, visibilityOf(ctx, catalogue), ids, all, after, size),
     )
   }
@@ -89,7 +89,7 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
       handle: (ctx, { query }) => {
         const { cursor, limit, q, ...filters } = query
         const visibility = visibilityOf(ctx, catalogue)
-        return paged('search', { ...filters, q }, cursor, limit, (after, size) =>
+        return answerPage('search', { ...filters, q }, cursor, limit, (after, size) =>
           searchActivities(db.tenant(ctx), visibility, q, filters, after, size),
         )
       },
@@ -154,7 +154,7 @@ const contractTypes = [
   'system',
 ]
 
-async function paged(
+async function answerPage(
   list: string,
   filters: object,
   cursor: string | undefined,
@@ -162,19 +162,8 @@ async function paged(
   read: (after: Place | null, size: number) => Promise<PrintedActivity[]>,
 ): Promise<Answer> {
   const name = `timeline ${list} ${JSON.stringify(filters)}`
-  const rows = await read(cursor === undefined ? null : placeOf(cursor, name), limit + 1)
-  const shown = rows.slice(0, limit)
-  const last = shown.at(-1)
-  const nextCursor = rows.length > limit && last ? writeCursor([last.occurredAt, last.id], name) : null
-  const data = shown.map(({ json }) => json).join(',')
-  return { status: 200, body: new JsonText(`{"data":[${data}],"page":${JSON.stringify({ limit, nextCursor })}}`) }
+  const rows = await read(readPlace(cursor, name, placeSchema), limit + 1)
+  return { status: 200, body: printedPage(paged(rows, limit, name, (last) => [last.occurredAt, last.id])) }
 }
 
-function placeOf(cursor: string, name: string): Place {
-  const place = placeSchema.safeParse(readCursor(cursor, name))
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  const [occurredAt, id] = place.data
-  return { occurredAt, id }
-}
-
-const placeSchema = z.tuple([fromSchema, idSchema])
+const placeSchema = timePlace.transform(({ createdAt, id }) => ({ occurredAt: createdAt, id }))

@@ -26,6 +26,7 @@ import { authModule } from './modules/auth/auth.module.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
+import { contactingModule } from './modules/contacting/contacting.module.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
 import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
@@ -144,6 +145,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     notifications.module,
     rottingModule({ db }),
     remindersModule({ db, task }),
+    contactingModule({ db, repository: entities.repository }),
     purgeModule({ db, entities: entities.restorable }),
     scoringModule({ db, repository: entities.repository }),
     duplicates,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
-import type { Client } from '../../test/client.ts'
+import { type Client, eventually } from '../../test/client.ts'
 
 let house: TestApp
 let alice: Client
@@ -140,6 +140,34 @@ describe('the last contact', () => {
     const other = await house.charlie.post('/interactions', { type: 'call', participants: of(ada) })
     expect([other.status, other.body.errors?.[0]?.path]).toEqual([400, 'participants'])
     expect((await house.charlie.patch(`/interactions/${his.id}`, { occurredAt: at(1) })).status).toBe(404)
+  })
+
+  test('is what is planned when its time has come, and not before', async () => {
+    const [ada, ben] = [await alice.build('contact'), await alice.build('contact')]
+    const operator = await house.operator()
+    const turn = (body?: unknown) => operator.post('/admin/jobs/schedules/contacts.contacted/run', body)
+    await alice.build('interaction', { participants: of(ada), occurredAt: at(5) })
+    const occurredAt = new Date(Date.now() + 1_500).toISOString()
+    const meeting = await alice.build('interaction', { type: 'meeting', participants: of(ada, ben), occurredAt })
+    const later = await alice.build('interaction', { participants: of(ada), occurredAt: '2099-01-01T00:00:00.000Z' })
+    expect([await lastContact(ada), await lastContact(ben)]).toEqual([at(5), null])
+    await eventually(async () => {
+      const { counts } = (await turn({ dryRun: true })).body
+      return counts.interactions === 1 || (await lastContact(ben)) !== null
+    }, 'the time of the meeting')
+    await turn()
+    await eventually(async () => (await lastContact(ben)) !== null, 'that the meeting is known')
+    expect([await lastContact(ada), await lastContact(ben)]).toEqual([occurredAt, occurredAt])
+    const [, , met] = await alice.timeline('contact', ada.id, 3)
+    expect(met).toMatchObject({
+      description: 'Alice was in contact with “Ada Lovelace”',
+      metadata: { verb: 'contacted', interactionId: meeting.id },
+    })
+    expect((await turn({ dryRun: true })).body.counts).toEqual({ interactions: 0 })
+    await alice.patch(`/interactions/${meeting.id}`, { occurredAt: '2098-01-01T00:00:00.000Z' })
+    expect([await lastContact(ada), await lastContact(ben)]).toEqual([at(5), null])
+    await alice.patch(`/interactions/${later.id}`, { occurredAt: at(9) })
+    expect(await lastContact(ada)).toBe(at(9))
   })
 
   test('a change with a stale version moves nothing', async () => {

@@ -83,7 +83,7 @@ export function knowingLastContact(db: Database, contacts: Repository): Reposito
 }
 
 /**
- * Makes `lastContactedAt` of contacts the time of the latest interaction that they took part in. Each is locked before it
+ * Makes `lastContactedAt` of contacts the time of the latest interaction that they took part in; what is planned is none yet. Each is locked before it
  * is worked out, so that of two at once the second sees what the first has committed.
  */
 export async function moveLastContact(
@@ -99,7 +99,8 @@ export async function moveLastContact(
     select 1 from contacts where tenant_id = ${tenantId} and id = any(${ids}::uuid[]) and deleted_at is null order by id for update`)
   const moved = await tx.query<{ id: string; latest: Date | null }>(sql`
     select c.id, l.latest from contacts c cross join lateral (
-      select max(k.occurred_at) as latest from interaction_contacts k where k.tenant_id = c.tenant_id and k.contact_id = c.id) l
+      select max(k.occurred_at) as latest from interaction_contacts k
+      where k.tenant_id = c.tenant_id and k.contact_id = c.id and k.occurred_at <= now()::timestamptz(3)) l
     where c.tenant_id = ${tenantId} and c.id = any(${ids}::uuid[]) and c.deleted_at is null
       and c.last_contacted_at is distinct from l.latest order by c.id`)
   const changed: Changed[] = []

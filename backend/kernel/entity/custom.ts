@@ -119,6 +119,9 @@ export function rowsOf(definition: CustomField, value: unknown): CustomRow[] {
   }))
 }
 
+/** Whether values of a type filter and sort as numbers. */
+export const isNumeric = (type: string): boolean => type === 'number' || type === 'date'
+
 /** Numbers, and dates as days since 1970, filter and sort by their size; everything else as text. */
 export function numberOf(type: string, value: unknown): number | null {
   if (type === 'number') return Number(value)

@@ -20,7 +20,7 @@ import { fill, plan } from '../db/plan.ts'
 import { roleUrl } from '../db/roles.ts'
 import type { CustomField } from './custom.ts'
 import { columnOf, type Entity } from './define.ts'
-import { type CursorPart, filterParameters, listSql } from './list-plan.ts'
+import { type CursorPart, listSql, listValues } from './list-plan.ts'
 import { fieldOf, readListQuery } from './list-query.ts'
 import { missingSql } from './references.ts'
 import { createRegistry } from './registry.ts'
@@ -105,7 +105,8 @@ test.each([
 })
 
 function sortsOf(entity: Entity): string[] {
-  return Object.entries(entity.all).flatMap(([name, field]) => (field.sort ? [name] : []))
+  const members = Object.entries(entity.all).flatMap(([name, field]) => (field.sort ? [name] : []))
+  return entity === deal ? [...members, ...customFields.map(({ key }) => `cf.${key}`)] : members
 }
 
 function filtersOf(entity: Entity): string[] {
@@ -121,11 +122,10 @@ interface Place {
 
 /** The first page, one from the middle of the records with a value, and one of those without. */
 async function placesOf(entity: Entity, name: string): Promise<Place[]> {
-  const field = fieldOf(entity, name)
-  const column = field.sortColumn ?? columnOf(name, field)
+  const { table, column } = orderOf(entity, name)
   const [withValue, without] = await Promise.all(
     [`is not null order by ${column}, id`, 'is null order by id'].map((rest) =>
-      ask(`select ${column}::text as last0, id as "lastId" from ${entity.table}
+      ask(`select (${column})::text as last0, id as "lastId" from ${table}
            where tenant_id = '${crowd.tenantId}' and ${column} ${rest} offset 9000 limit 1`),
     ),
   )
@@ -134,6 +134,21 @@ async function placesOf(entity: Entity, name: string): Promise<Place[]> {
     ...(withValue?.map((row): Place => ({ part: 'value', ...row })) ?? []),
     ...(without?.map((row): Place => ({ part: 'null', ...row })) ?? []),
   ]
+}
+
+/** Where the values stand that a list is sorted by. */
+function orderOf(entity: Entity, name: string): { table: string; column: string } {
+  const custom = customFields.find(({ key }) => name === `cf.${key}`)
+  if (!custom) {
+    const field = fieldOf(entity, name)
+    return { table: entity.table, column: field.sortColumn ?? columnOf(name, field) }
+  }
+  const column = custom.type === 'text' ? 'c.text_value collate "und-x-icu"' : 'c.number_value'
+  const join = `r.tenant_id = c.tenant_id and r.id = c.record_id and c.field_id = '${custom.id}'`
+  return {
+    table: `(select r.tenant_id, r.id, ${column} as held from ${entity.table} r left join custom_values c on ${join}) r`,
+    column: 'held',
+  }
 }
 
 /** The queries of a filter: with what most have, what fewest have, and for ranges also from the middle. */
@@ -206,7 +221,10 @@ interface Cost {
   readonly buffers: number
 }
 
-const isTooMuch = ({ removed, read }: Cost): boolean => removed > 2 * page || read > 10 * page
+/** Who lacks a custom field is found by passing over those who have it: in this crowd every other one. */
+const passedOver = ({ query }: Cost): number => (/sort=-?cf\..* null$/.test(query) ? 2 * page : 0)
+
+const isTooMuch = (cost: Cost): boolean => cost.removed > 2 * page + passedOver(cost) || cost.read > 10 * page
 
 /** What a list costs as the application's role: planned for its values, and planned once for all values. */
 async function costsOf(entity: Entity, search: string, place: Place): Promise<Cost[]> {
@@ -214,7 +232,7 @@ async function costsOf(entity: Entity, search: string, place: Place): Promise<Co
   const made = plan((bind) => listSql(entity, query, 'all', place.part, registry, bind))
   const statement = fill(made, {
     tenant: crowd.tenantId,
-    ...filterParameters(entity, query.filters),
+    ...listValues(entity, query),
     ...place,
   })
   return costsOfStatement(statement, `${search} ${place.part}`)

@@ -1,6 +1,15 @@
 import type { Binder } from '../db/plan.ts'
 import type { Scope } from '../rights.ts'
 import { filteredSql } from './aliases.ts'
+import { type CustomField, isNumeric } from './custom.ts'
+import {
+  type CustomOrder,
+  orderColumn,
+  orderType,
+  orderValueSql,
+  recordsInOrder,
+  recordsWithout,
+} from './custom-order.ts'
 import { columnOf, type Entity, isNeverNull } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
@@ -33,7 +42,8 @@ export function listSql(
 ): string {
   const bind = followingMerges(entity, query, registry, plainly)
   const driver = driverOf(entity, query)
-  const keys = query.sort.map(({ name, descending }) => keyOf(entity, name, descending, driver))
+  const order = driver ? null : orderOf(query)
+  const keys = query.sort.map((_sort, place) => keyOf(entity, query, place, driver, order !== null, bind))
   const [first] = keys
   if (!first) throw new Error('a list has no order')
   const where = conditionsOf(entity, query, driver, bind)
@@ -47,17 +57,19 @@ export function listSql(
   const rows = query.limit + 1
   const branches =
     keys.length === 1
-      ? branchesOf(entity, first, fixed, driver, cursor, rows, bind)
+      ? order
+        ? orderedBranches(entity, order, first, fixed, cursor, rows, bind)
+        : branchesOf(entity, first, fixed, driver, cursor, rows, bind)
       : [branch(entity, keys, [...fixed, ...(cursor === 'none' ? [] : [afterSql(keys, bind)])], driver, rows, bind)]
   const direction = (descending: boolean) => (descending ? 'desc' : 'asc')
-  const order = [
+  const byKeys = [
     ...(keys.length === 1 ? ['part'] : []),
     ...keys.map((key, index) => `k${index} ${direction(key.descending)} nulls last`),
     `id ${direction(keys.at(-1)?.descending ?? false)}`,
   ].join(', ')
   const last = (sql: string) => `max(${sql}) filter (where r.place = ${query.limit})`
   return `with page as (
-      select b.*, row_number() over (order by ${order}) as place from (${branches.join(' union all ')}) b order by ${order} limit ${rows}
+      select b.*, row_number() over (order by ${byKeys}) as place from (${branches.join(' union all ')}) b order by ${byKeys} limit ${rows}
     )
     select coalesce(json_agg(${documentSql(entity, 'json', query.fields ?? undefined)} order by r.place) filter (where r.place <= ${query.limit}), '[]')::text as data,
       count(*) > ${query.limit} as more, ${keys.map((_key, index) => `${last(`r.k${index}::text`)} as last${index}`).join(', ')},
@@ -104,6 +116,8 @@ function driverOf(entity: Entity, query: ListQuery): Driver | null {
     const own = first?.name === filter.name
     const driver = { filter, side, field, several, ranged: !matching, own }
     const inOrder = own || first?.name === 'createdAt'
+    // A record is found by each of its options, and stands in the list by the first.
+    if (own && filter.custom?.type === 'multiselect') continue
     if (side && matching && inOrder) return driver
     if (side === 'custom' && own && filter.operator in symbols) return driver
     if (!side && several && inOrder) return driver
@@ -111,16 +125,42 @@ function driverOf(entity: Entity, query: ListQuery): Driver | null {
   return null
 }
 
-function keyOf(entity: Entity, name: string, descending: boolean, driver: Driver | null): Key {
-  if (driver?.side === 'custom' && driver.own)
-    return { sql: 'r.side_key', type: 'double precision', descending, nullable: false }
+/** The custom field whose values the list goes through in their order. With a quick find it sorts the few that were found. */
+function orderOf({ sort, q }: ListQuery): CustomOrder | null {
+  const [first, ...more] = sort
+  return first?.custom && more.length === 0 && q === null ? orderBy(first.custom, 0) : null
+}
+
+const orderBy = (custom: CustomField, place: number): CustomOrder => ({ custom, parameter: `sort${place}Field` })
+
+function keyOf(
+  entity: Entity,
+  { sort }: ListQuery,
+  place: number,
+  driver: Driver | null,
+  inOrder: boolean,
+  bind: Binder,
+): Key {
+  const { name, descending, custom } = sort[place] ?? { name: '', descending: false }
+  if (custom) {
+    const order = orderBy(custom, place)
+    const sql = driver?.own || inOrder ? 'r.side_key' : orderValueSql(order, bind)
+    return { sql, type: orderType(order), descending, nullable: !driver?.own }
+  }
   const field = fieldOf(entity, name)
   const column = driver?.side && name === 'createdAt' ? 'r.side_key' : `r.${field.sortColumn ?? columnOf(name, field)}`
   return { sql: column, type: field.sortType ?? field.type, descending, nullable: canBeNull(entity, name) }
 }
 
-/** Whether records may lack the member that a list runs by; a custom field's list holds only those that have it. */
-export function canBeNull(entity: Entity, name: string): boolean {
+/** Whether the list may hold records without what it runs by first. */
+export function mayLackFirst(entity: Entity, query: ListQuery): boolean {
+  const [first] = query.sort
+  if (!first) return false
+  return first.custom ? !driverOf(entity, query)?.own : canBeNull(entity, first.name)
+}
+
+/** Whether records may lack the member that a list runs by. */
+function canBeNull(entity: Entity, name: string): boolean {
   const field = entity.all[name]
   return field !== undefined && !isNeverNull(field) && name !== 'createdAt' && name !== 'updatedAt'
 }
@@ -151,6 +191,36 @@ function branchesOf(
   return [
     ...(cursor === 'null' ? [] : [branch(entity, [key], withValue, driver, rows, bind, 0)]),
     ...(key.nullable ? [branch(entity, [key], withoutValue, driver, rows, bind, 1)] : []),
+  ]
+}
+
+/**
+ * The same in the order of a custom field. Who has no value is found by looking for those who have one: only where the page
+ * is not full without them.
+ */
+function orderedBranches(
+  entity: Entity,
+  order: CustomOrder,
+  key: Key,
+  fixed: readonly string[],
+  cursor: CursorPart,
+  rows: number,
+  bind: Binder,
+): string[] {
+  const direction = key.descending ? 'desc' : 'asc'
+  const compare = key.descending ? '<' : '>'
+  const last = () => bind('lastId', 'uuid')
+  const part = (from: string, place: number, where: readonly string[], by: string): string =>
+    `select r.*, ${key.sql} as k0, ${place} as part from (${from}) r
+     where ${[...fixed, ...where].join(' and ')} order by ${by} limit ${rows}`
+  const without = (behind: ((id: string) => string) | null, where: readonly string[]): string =>
+    part(recordsWithout(entity, order, behind, bind), 1, where, `r.side_id ${direction}`)
+  if (cursor === 'null') return [`(${without((id) => `${id} ${compare} ${last()}`, [])})`]
+  const after = cursor === 'value' ? [`(${key.sql}, r.side_id) ${compare} (${bind('last0', key.type)}, ${last()})`] : []
+  const valued = part(recordsInOrder(entity, order, bind), 0, after, `${key.sql} ${direction}, r.side_id ${direction}`)
+  return [
+    `(with valued as materialized (${valued})
+      select * from valued union all (${without(null, [`(select count(*) from valued) < ${rows}`])}))`,
   ]
 }
 
@@ -186,9 +256,7 @@ function driverRows(driver: Driver, bind: Binder): string {
 
 const sideType = (driver: Driver): string => {
   if (driver.side === 'links') return 'uuid'
-  return driver.side === 'custom' && (driver.filter.custom?.type === 'number' || driver.filter.custom?.type === 'date')
-    ? 'double precision'
-    : 'text'
+  return driver.side === 'custom' && isNumeric(driver.filter.custom?.type ?? '') ? 'double precision' : 'text'
 }
 
 /** The rows of one value `v.value` in the order of the index. */
@@ -209,13 +277,14 @@ function driverJoin(entity: Entity, driver: Driver, bind: Binder): string {
     return `select r.*, s.created_at as side_key, s.record_id as side_id from record_links s ${join}
       where s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.member = '${filter.name}' and s.target_id = v.value`
   }
-  const column = sideType(driver) === 'text' ? 's.text_value' : 's.number_value'
-  const key = driver.own ? 's.number_value' : 's.created_at'
+  const order = driver.own && filter.custom ? orderBy(filter.custom, 0) : null
+  const column = order ? orderColumn(order) : sideType(driver) === 'text' ? 's.text_value' : 's.number_value'
+  const key = order ? column : 's.created_at'
   const condition = driver.ranged
     ? `${column} ${symbols[filter.operator]} ${bind(parameterOf(filter), 'double precision')}`
     : `${column} = v.value`
   return `select r.*, ${key} as side_key, s.record_id as side_id from custom_values s ${join}
-    where s.tenant_id = ${tenant} and s.field_id = ${bind(`${parameterOf(filter)}Field`, 'uuid')} and ${condition}`
+    where s.tenant_id = ${tenant} and s.field_id = ${bind(`${parameterOf(filter)}Field`, 'uuid')} and ${condition}${order ? ' and s.place = 0' : ''}`
 }
 
 const symbols: Readonly<Record<string, string>> = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' }
@@ -234,16 +303,17 @@ function followingMerges(entity: Entity, query: ListQuery, registry: Registry, b
   }
 }
 
-/** The parameters of the filters: what is looked up in a side table is always a list. */
-export function filterParameters(entity: Entity, filters: readonly Filter[]): Record<string, unknown> {
-  return Object.fromEntries(
-    filters.flatMap((filter) => {
+/** The parameters of filters and sort: what is looked up in a side table is always a list. */
+export function listValues(entity: Entity, { filters, sort }: ListQuery): Record<string, unknown> {
+  return Object.fromEntries([
+    ...sort.flatMap(({ custom }, place) => (custom ? [[orderBy(custom, place).parameter, custom.id]] : [])),
+    ...filters.flatMap((filter) => {
       const side = filter.custom !== undefined || entity.all[filter.name]?.side !== undefined
       const value = side && (filter.operator === 'eq' || filter.operator === 'ne') ? [filter.value] : filter.value
       const name = parameterOf(filter)
       return [[name, value], ...(filter.custom ? [[`${name}Field`, filter.custom.id]] : [])]
     }),
-  )
+  ])
 }
 
 const archivedSql = (query: ListQuery): string =>
@@ -277,7 +347,7 @@ function conditionSql(entity: Entity, filter: Filter, bind: Binder): string {
 function sideCondition(entity: Entity, filter: Filter, side: 'tags' | 'links' | 'custom', bind: Binder): string {
   const { operator } = filter
   const parameter = parameterOf(filter)
-  const numeric = filter.custom?.type === 'number' || filter.custom?.type === 'date'
+  const numeric = isNumeric(filter.custom?.type ?? '')
   const { table, of, column, type } = {
     tags: { table: 'record_tags', of: `s.record_type = '${entity.type}'`, column: 's.tag', type: 'text' },
     links: {

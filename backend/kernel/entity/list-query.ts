@@ -18,10 +18,18 @@ export interface Filter {
   readonly custom?: CustomField
 }
 
+/** One key of the order. */
+export interface Sort {
+  readonly name: string
+  readonly descending: boolean
+  /** Of a custom field: its definition. */
+  readonly custom?: CustomField
+}
+
 /** What a list was asked for, checked. */
 export interface ListQuery {
   readonly filters: readonly Filter[]
-  readonly sort: readonly { readonly name: string; readonly descending: boolean }[]
+  readonly sort: readonly Sort[]
   readonly limit: number
   readonly cursor: string | null
   readonly count: boolean
@@ -83,7 +91,8 @@ export function readListQuery(
   const fields = readNames(one('fields'), 'fields', (name) => entity.all[name] !== undefined, wrong)
   const includes = Object.values(entity.all).map((field) => field.include)
   const include = readNames(one('include'), 'include', (name) => includes.includes(name), wrong) ?? []
-  const sort = (one('sort') === null ? defaultSort(entity, filters) : readSort(entity, one('sort') ?? '', wrong)) ?? []
+  const sort =
+    (one('sort') === null ? defaultSort(entity, filters) : readSort(entity, one('sort') ?? '', custom, wrong)) ?? []
   if (errors.length > 0) throw invalid(errors)
   return {
     filters,
@@ -197,20 +206,26 @@ function readNames(
   return names
 }
 
-function readSort(entity: Entity, text: string, wrong: Wrong): ListQuery['sort'] {
-  const keys = text
-    .split(',')
-    .map((key) => ({ name: key.trim().replace(/^-/, ''), descending: key.trim().startsWith('-') }))
-  const offered = Object.entries(entity.all)
-    .filter(([, field]) => field.sort)
-    .map(([name]) => name)
-  for (const { name } of keys)
-    if (!offered.includes(name))
+function readSort(entity: Entity, text: string, custom: readonly CustomField[], wrong: Wrong): ListQuery['sort'] {
+  const keys = text.split(',').map((key): Sort => {
+    const name = key.trim().replace(/^-/, '')
+    const definition = custom.find((field) => `cf.${field.key}` === name)
+    return { name, descending: key.trim().startsWith('-'), ...(definition ? { custom: definition } : {}) }
+  })
+  const offered = sortsOf(entity)
+  for (const { name, custom } of keys)
+    if (!custom && !offered.includes(name))
       wrong('sort', `${name.slice(0, 64) || 'an empty name'} is not offered; sorts are ${offered.join(', ')}`)
   if (keys.length > 3) wrong('sort', 'must name at most 3 members')
   if (new Set(keys.map((key) => key.name)).size !== keys.length) wrong('sort', 'must not name a member twice')
   return keys
 }
+
+/** What a list can be sorted by, as people are told. */
+export const sortsOf = (entity: Entity): string[] => [
+  ...Object.entries(entity.all).flatMap(([name, field]) => (field.sort ? [name] : [])),
+  ...(entity.all.customFields ? ['cf.<key> of a custom field'] : []),
+]
 
 const ranges = new Set<Operator>(['gt', 'gte', 'lt', 'lte'])
 
@@ -225,7 +240,8 @@ function defaultSort(entity: Entity, filters: readonly Filter[]): ListQuery['sor
   const ranged = ordered.find((filter) => ranges.has(filter.operator))
   const chosen = ranged ?? ordered.find(({ operator }) => operator === 'eq' || operator === 'in')
   if (!chosen || chosen.name === 'createdAt') return [{ name: 'createdAt', descending: true }]
-  return [{ name: chosen.name, descending: chosen !== ranged }]
+  const { name, custom } = chosen
+  return [{ name, descending: chosen !== ranged, ...(custom ? { custom } : {}) }]
 }
 
 /** Whose list it is, for cursors: another filter or sort makes another list. */
@@ -235,7 +251,7 @@ export function listIdentity(ctx: Ctx, entity: Entity, query: ListQuery): string
     ctx.tenantId,
     entity.type,
     filters.map(({ name, operator, value }) => [name, operator, value]).sort(),
-    sort,
+    sort.map(({ name, descending, custom }) => [name, descending, custom?.id]),
     q,
   ])
 }

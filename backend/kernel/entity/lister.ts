@@ -7,7 +7,7 @@ import type { CustomFields } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
-import { type CursorPart, canBeNull, countSql, filterParameters, listSql } from './list-plan.ts'
+import { type CursorPart, countSql, listSql, listValues, mayLackFirst } from './list-plan.ts'
 import { type ListQuery, listIdentity, readListQuery } from './list-query.ts'
 import type { Registry } from './registry.ts'
 import { type SavedQueries, withSaved } from './saved-query.ts'
@@ -30,7 +30,7 @@ export function createLister(
   const plans = planCache()
   return async (tx, asked) => {
     const search = await withSaved(tx, entity, asked, saved)
-    const keys = [...search.keys()].flatMap((name) => /^cf\.([^[]+)/.exec(name)?.[1] ?? [])
+    const keys = customKeys(search)
     const definitions = keys.length > 0 ? await customFields.of(tx.ctx, entity.type, keys) : []
     const query = readListQuery(entity, search, definitions, tx.ctx.rights.userId)
     const scope = tx.ctx.rights.scope(entity.type, 'read')
@@ -43,7 +43,7 @@ export function createLister(
       tenant: tx.ctx.tenantId,
       holders: scopeUsers(scope),
       found,
-      ...filterParameters(entity, query.filters),
+      ...listValues(entity, query),
       ...Object.fromEntries((cursor?.keys ?? []).map((key, index) => [`last${index}`, key])),
       lastId: cursor?.id,
     }
@@ -51,7 +51,7 @@ export function createLister(
       scopeShape(scope),
       part,
       query.limit,
-      query.sort,
+      query.sort.map(({ name, descending, custom }) => [name, descending, custom?.type]),
       read.fields,
       query.q !== null,
       query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type]),
@@ -84,12 +84,18 @@ export function createLister(
   }
 }
 
+/** The keys of the custom fields by which a list is filtered and sorted. */
+function customKeys(search: URLSearchParams): string[] {
+  const sorts = search.getAll('sort').flatMap((sort) => sort.split(',').map((name) => name.trim().replace(/^-/, '')))
+  return [...search.keys(), ...sorts].flatMap((name) => /^cf\.([^[]+)/.exec(name)?.[1] ?? [])
+}
+
 /** Where the cursor stands; a null where no record can have one was made up. */
 function partOf(entity: Entity, query: ListQuery, cursor: Cursor | null): CursorPart {
   if (cursor === null) return 'none'
   const [first, ...more] = query.sort
   if (!first || more.length > 0 || cursor.keys[0] !== null) return 'value'
-  if (!canBeNull(entity, first.name)) throw unknownCursor()
+  if (!mayLackFirst(entity, query)) throw unknownCursor()
   return 'null'
 }
 

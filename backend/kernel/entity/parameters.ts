@@ -1,17 +1,17 @@
 import type { Entity } from './define.ts'
 import type { Field } from './fields.ts'
+import { sortsOf } from './list-query.ts'
 
 type Parameters = Record<string, { description: string; schema: object; deepObject?: true }>
 
 /** The parameters of a list, for the document: what it offers to filter, sort, include. */
 export function listParameters(entity: Entity): Parameters {
   const entries = Object.entries(entity.all)
-  const sorts = entries.filter(([, field]) => field.sort).map(([name]) => name)
   return {
     limit: { description: 'Records a page', schema: { type: 'integer', minimum: 1, maximum: 200, default: 50 } },
     cursor: { description: 'Opaque, from the page before', schema: { type: 'string' } },
     sort: {
-      description: `Comma-separated, - for descending: ${sorts.join(', ')}`,
+      description: `Comma-separated, - for descending: ${sortsOf(entity).join(', ')}`,
       schema: { type: 'string', examples: ['-createdAt'] },
     },
     count: { description: 'Adds `total`, exact to 10,000', schema: { type: 'string', enum: ['exact'] } },

@@ -1,3 +1,4 @@
+import { newId } from './ids.ts'
 import type { Rights } from './rights.ts'
 
 /** Who acts: a person, a key, or the system itself. `id` is null only for the system. */
@@ -34,4 +35,24 @@ export interface Ctx {
   readonly ip: string | null
   readonly userAgent: string | null
   readonly lane: Lane
+}
+
+/** The house itself: what happens by the clock, and what nobody in particular asked for. */
+export const system: Actor = { id: null, type: 'system', name: 'ClientForge' }
+
+/** The system acting in a tenant: it may do everything, and is nobody. `cause` says what it does that for, or under which name. */
+export function systemCtx(tenantId: string, cause: Partial<Ctx> = {}): Ctx {
+  const id = newId()
+  return {
+    tenantId,
+    actor: system,
+    rights: { userId: '', role: 'system', scope: () => 'all' },
+    sessionId: null,
+    requestId: id,
+    operationId: id,
+    ip: null,
+    userAgent: null,
+    lane: 'live',
+    ...cause,
+  }
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
 import { forbidden, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
@@ -95,23 +95,6 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
         found.set(keyOf(user), compileRights(user.id, user.role, user.team))
       return (user) => found.get(keyOf(user))
     },
-  }
-}
-
-/** The system acting in a tenant: may do everything, and is nobody. */
-export function systemCtx(tenantId: string): Ctx {
-  const id = newId()
-  const rights: Rights = { userId: '', role: 'system', scope: () => 'all' }
-  return {
-    tenantId,
-    actor: { id: null, type: 'system', name: 'ClientForge' },
-    rights,
-    sessionId: null,
-    requestId: id,
-    operationId: id,
-    ip: null,
-    userAgent: null,
-    lane: 'live',
   }
 }
 

@@ -5,7 +5,7 @@ import { parse } from 'csv-parse'
 import sql from 'sql-template-tag'
 import { createPipeline } from '../../entities/pipelines/pipeline.actions.ts'
 import { addMember, createAccount } from '../../entities/users/user.actions.ts'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { constraintOf } from '../../kernel/entity/write-values.ts'
@@ -81,20 +81,12 @@ async function demoTenant(db: Database): Promise<string> {
 }
 
 /** An import tells nobody of each record that it makes. */
-function importCtx(tenantId: string): Ctx {
-  const id = newId()
-  return {
-    tenantId,
+const importCtx = (tenantId: string): Ctx =>
+  systemCtx(tenantId, {
     actor: { id: null, type: 'import', name: 'Demo data' },
     rights: { userId: '', role: 'owner', scope: () => 'all' },
-    sessionId: null,
-    requestId: id,
-    operationId: id,
-    ip: null,
-    userAgent: null,
     lane: 'bulk',
-  }
-}
+  })
 
 async function seedUsers(
   deps: DemoDeps,

@@ -9,6 +9,7 @@ import type { Registry } from '../../kernel/entity/registry.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
 import type { Work } from '../../kernel/jobs/job.ts'
+import { workCtx } from '../../kernel/jobs/work-ctx.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { type Column, chosenColumns, columnsOf } from './columns.ts'
 import { readExport } from './export.queries.ts'
@@ -38,12 +39,12 @@ const millisecondsOfProgress = 1_000
 /** Writes what the user may read now into a file, page by page. Repeated, it begins anew. */
 export async function runExport(deps: ExportDeps, work: ExportWork): Promise<void> {
   const { db, files, registry } = deps
-  const row = await readExport(db.tenant(systemCtx(work)), work.data.exportId)
+  const row = await readExport(db.tenant(teller(work)), work.data.exportId)
   if (!row || row.status === 'completed' || row.status === 'failed') return
   const rights = await deps.rightsOf(work.tenantId, row.createdById)
   const entity = registry.byPath(row.resource)
   if (!rights || !entity) return failExport(db, work, 'Who asked for it is no longer an active user')
-  const ctx: Ctx = { ...systemCtx(work), actor: { ...work.actor, id: row.createdById }, rights }
+  const ctx = workCtx(work, { actor: { ...work.actor, id: row.createdById }, rights })
   try {
     const columns = await columnsFor(deps, ctx, entity, row.options.columns)
     const { contentType, write } = formats[row.format]
@@ -52,7 +53,7 @@ export async function runExport(deps: ExportDeps, work: ExportWork): Promise<voi
     const key = `exports/${work.tenantId}/${row.id}.${row.format}`
     const { size } = await files.put(key, write(pages, columns, row.options.columns !== undefined), contentType)
     const file = { key, size, name: `${row.resource}-${new Date().toISOString().slice(0, 10)}.${row.format}` }
-    await db.transaction(systemCtx(work), (tx) => complete(tx, row, file, counted.processed))
+    await db.transaction(teller(work), (tx) => complete(tx, row, file, counted.processed))
   } catch (error) {
     const reason = error instanceof SheetError ? error.message : refusalOf(error)
     if (reason === null) throw error
@@ -62,7 +63,7 @@ export async function runExport(deps: ExportDeps, work: ExportWork): Promise<voi
 
 /** Ends an export that could not be made. */
 export async function failExport(db: Database, work: ExportWork, reason: string): Promise<void> {
-  await db.transaction(systemCtx(work), async (tx) => {
+  await db.transaction(teller(work), async (tx) => {
     const [row] = await tx.query(sql`
       update exports set status = 'failed', failure = ${reason}, completed_at = now(), updated_at = now()
       where tenant_id = ${work.tenantId} and id = ${work.data.exportId} and status in ('queued', 'running')
@@ -146,14 +147,4 @@ const tell = (tx: Tx, verb: string, id: string, record: Readonly<Record<string, 
   ])
 
 /** Who tells of an export's end: nobody, so that its user is told like any other. */
-const systemCtx = ({ tenantId, requestId, operationId }: Work<unknown>): Ctx => ({
-  tenantId,
-  actor: { id: null, type: 'job', name: 'Export' },
-  rights: { userId: '', role: 'system', scope: () => 'all' },
-  sessionId: null,
-  requestId,
-  operationId,
-  ip: null,
-  userAgent: null,
-  lane: 'live',
-})
+const teller = (work: Work<unknown>): Ctx => workCtx(work, { actor: { id: null, type: 'job', name: 'Export' } })

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Ctx } from '../../kernel/context.ts'
 import { frugally } from '../../kernel/frugal.ts'
 import type { Job, Schedule, Work } from '../../kernel/jobs/job.ts'
+import { workCtx } from '../../kernel/jobs/work-ctx.ts'
 import type { Module } from '../../kernel/module.ts'
 import type { RequestDeps } from './import.actions.ts'
 import { importRoutes } from './import.routes.ts'
@@ -44,18 +45,17 @@ const undoJob = (deps: ImportDeps): Job<z.output<typeof data>> => ({
   // A small one is undone while its request waits, or here when that process died meanwhile.
   ask: ({ recordId }) => (recordId === null ? [] : [{ data: { importId: recordId } }]),
   run: async (work) => {
-    const ctx = await ctxOf(deps, work)
+    const ctx = await undoCtx(deps, work)
     if (!ctx) return
     for (let more = true; more; more = await undoSome(deps, ctx, work.data.importId)) work.signal.throwIfAborted()
   },
 })
 
-async function ctxOf({ rightsOf }: ImportDeps, work: ImportWork): Promise<Ctx | null> {
-  const { tenantId, actor, requestId, operationId } = work
+/** Who asked for it, with what he may do now; null when he is no longer there. */
+async function undoCtx({ rightsOf }: ImportDeps, work: ImportWork): Promise<Ctx | null> {
+  const { tenantId, actor } = work
   const rights = await rightsOf(tenantId, actor.id ?? '')
-  if (!rights) return null
-  const { ip, userAgent, sessionId } = { ip: null, userAgent: null, sessionId: null }
-  return { tenantId, actor, rights, requestId, operationId, ip, userAgent, sessionId, lane: 'bulk' }
+  return rights ? workCtx(work, { actor, rights, lane: 'bulk' }) : null
 }
 
 const keepDays = 7

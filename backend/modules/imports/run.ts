@@ -6,6 +6,7 @@ import type { CustomFields } from '../../kernel/entity/custom.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import type { Work } from '../../kernel/jobs/job.ts'
+import { workCtx } from '../../kernel/jobs/work-ctx.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { type AddLines, type ChunkDeps, writeEach, writeTogether } from './chunk.ts'
 import { drafter } from './draft.ts'
@@ -42,7 +43,7 @@ const linksACommit = 100
 export async function runImport(deps: ImportDeps, work: Work<{ importId: string }>): Promise<void> {
   const { db } = deps
   const { importId } = work.data
-  const ctx = await ctxOf(deps, work)
+  const ctx = await importCtx(deps, work)
   try {
     if (!ctx) throw new Unable('Who asked for it is no longer an active user')
     const begun = await db.transaction(ctx, (tx) => begin(tx, importId))
@@ -58,7 +59,7 @@ export async function runImport(deps: ImportDeps, work: Work<{ importId: string 
 
 /** Ends an import that could not be done. */
 export async function failImport(db: Database, work: Work<{ importId: string }>, reason: string): Promise<void> {
-  await db.transaction(systemCtx(work), async (tx) => {
+  await db.transaction(teller(work), async (tx) => {
     const [row] = await tx.query(sql`
       update imports set status = 'failed', failure = ${reason}, completed_at = now(), updated_at = now()
       where tenant_id = ${work.tenantId} and id = ${work.data.importId} and status in ('queued', 'running') returning id`)
@@ -72,36 +73,19 @@ function reasonOf(error: unknown): string | null {
 }
 
 /** The user as an import: his rights as they are now, and the import's own operation. */
-async function ctxOf({ db, rightsOf }: ImportDeps, work: Work<{ importId: string }>): Promise<Ctx | null> {
-  const [row] = await db.tenant(systemCtx(work)).query(sql`
+async function importCtx({ db, rightsOf }: ImportDeps, work: Work<{ importId: string }>): Promise<Ctx | null> {
+  const [row] = await db.tenant(teller(work)).query(sql`
     select i.created_by_id as "userId", i.operation_id as "operationId", i.request_id as "requestId", u.name
     from imports i join users u on u.tenant_id = i.tenant_id and u.id = i.created_by_id
     where i.tenant_id = ${work.tenantId} and i.id = ${work.data.importId}`)
   const rights = row && (await rightsOf(work.tenantId, row.userId))
   if (!rights) return null
   const { requestId, operationId, userId, name } = row
-  return {
-    ...systemCtx(work),
-    actor: { id: userId, type: 'import', name },
-    rights,
-    requestId,
-    operationId,
-    lane: 'bulk',
-  }
+  return workCtx(work, { actor: { id: userId, type: 'import', name }, rights, requestId, operationId, lane: 'bulk' })
 }
 
 /** Who tells of an import's end: nobody, so that its user is told like any other. */
-const systemCtx = ({ tenantId, requestId, operationId }: Work<unknown>): Ctx => ({
-  tenantId,
-  actor: { id: null, type: 'job', name: 'Import' },
-  rights: { userId: '', role: 'system', scope: () => 'all' },
-  sessionId: null,
-  requestId,
-  operationId,
-  ip: null,
-  userAgent: null,
-  lane: 'live',
-})
+const teller = (work: Work<unknown>): Ctx => workCtx(work, { actor: { id: null, type: 'job', name: 'Import' } })
 
 /** Null when it has ended already: the job was given twice. A dry run keeps nothing, so it begins anew. */
 async function begin(tx: Tx, id: string): Promise<ImportRow | null> {
@@ -139,7 +123,7 @@ async function go(deps: ImportDeps, ctx: Ctx, row: ImportRow, work: Work<{ impor
   }
   // What a dry run links to has been rolled back.
   if (!dryRun) await linkAll(run, chunk)
-  await db.transaction(systemCtx(work), (tx) => complete(tx, id))
+  await db.transaction(teller(work), (tx) => complete(tx, id))
 }
 
 async function prepare(

@@ -1,6 +1,6 @@
 import type { Schedule, Turn } from '../../kernel/jobs/job.ts'
 import { keepRefreshed, type Refresh, readRefreshes } from './refresh.queries.ts'
-import { type ScoringDeps, systemCtx, writeAllScores } from './scores.ts'
+import { type ScoringDeps, scoringCtx, writeAllScores } from './scores.ts'
 
 /**
  * What was within 30 days yesterday may not be today, though nothing has happened: each day all scores that depend on the
@@ -32,7 +32,7 @@ export function refreshSchedule(deps: ScoringDeps): Schedule {
 }
 
 async function refresh(deps: ScoringDeps, { tenantId, resource, after }: Refresh, turn: Turn): Promise<number> {
-  const ctx = systemCtx(tenantId, 'scores.refresh')
+  const ctx = scoringCtx(tenantId, 'scores.refresh')
   const { signal, dryRun } = turn
   if (dryRun) return writeAllScores(deps, ctx, resource, { signal, dryRun, after })
   const passed = (id: string): Promise<void> => keepRefreshed(deps.db.worker, { tenantId, resource, after: id })

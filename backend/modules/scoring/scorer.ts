@@ -3,7 +3,7 @@ import { scores } from '../../entities/scoring-rules/scoring-rule.entity.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Subscription } from '../../kernel/events/subscription.ts'
 import { readRuled } from './score.queries.ts'
-import { type ScoringDeps, systemCtx, writeAllScores, writeScores } from './scores.ts'
+import { type ScoringDeps, scoringCtx, writeAllScores, writeScores } from './scores.ts'
 
 /**
  * The subscription that scores records again when they, or what is counted around them, change. It compares before it
@@ -25,7 +25,7 @@ export function scoringSubscription(deps: ScoringDeps): Subscription<void> {
         }
       }
       for (const { event, type, ids } of works.values()) {
-        await writeScores(deps, systemCtx(event.tenantId, event.requestId), type, [...ids].sort())
+        await writeScores(deps, scoringCtx(event.tenantId, event.requestId), type, [...ids].sort())
       }
     },
   }
@@ -40,7 +40,7 @@ export function rescoringSubscription(deps: ScoringDeps, signal: AbortSignal): S
       const works = new Map(batch.map((event) => [`${event.tenantId} ${event.record?.resource}`, event]))
       for (const { tenantId, requestId, record } of works.values()) {
         const type = scoredOf(record?.resource)
-        if (type) await writeAllScores(deps, systemCtx(tenantId, requestId), type, { signal })
+        if (type) await writeAllScores(deps, scoringCtx(tenantId, requestId), type, { signal })
       }
     },
   }

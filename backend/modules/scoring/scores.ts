@@ -1,8 +1,7 @@
 import { type Scored, scores } from '../../entities/scoring-rules/scoring-rule.entity.ts'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, system, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
-import { newId } from '../../kernel/ids.ts'
 import { type Counted, lockRecords, readRecords, readRules } from './score.queries.ts'
 import { type Explanation, explain, type Rule } from './score.ts'
 
@@ -101,14 +100,5 @@ const scoreOf = (rules: readonly Rule[], record: Counted): number => explain(rul
 const storedScore = (record: Counted, type: Scored): number => Number(record[scores[type]] ?? 0)
 
 /** The system at work for a tenant, on behalf of what caused it. It goes in the lane that delays nobody. */
-export const systemCtx = (tenantId: string, requestId: string): Ctx => ({
-  tenantId,
-  actor: { id: null, type: 'system', name: 'Scoring' },
-  rights: { userId: '', role: 'system', scope: () => 'all' },
-  sessionId: null,
-  requestId,
-  operationId: newId(),
-  ip: null,
-  userAgent: null,
-  lane: 'bulk',
-})
+export const scoringCtx = (tenantId: string, requestId: string): Ctx =>
+  systemCtx(tenantId, { actor: { ...system, name: 'Scoring' }, requestId, lane: 'bulk' })

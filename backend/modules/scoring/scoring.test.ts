@@ -5,7 +5,7 @@ import { createEntities } from '../../entities/index.ts'
 import { createLogger } from '../../kernel/log.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
-import { systemCtx } from './scores.ts'
+import { scoringCtx } from './scores.ts'
 import { scoringModule } from './scoring.module.ts'
 
 let house: TestApp
@@ -232,7 +232,7 @@ describe('scoring', () => {
     const { db } = house.app.database
     const contacts = createEntities(db, createCustomFields(db)).repository('contact')
     const tx = db.tenant({
-      ...systemCtx(dave.tenantId, 'import'),
+      ...scoringCtx(dave.tenantId, 'import'),
       actor: { id: null, type: 'import', name: 'Import' },
     })
     const row = { firstName: 'Ada', jobTitle: 'chief', leadScore: 90 }

@@ -1,10 +1,9 @@
-import sql from 'sql-template-tag'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
+import { appendSigned, signature } from '../../kernel/events/append.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Subscription } from '../../kernel/events/subscription.ts'
-import { newId } from '../../kernel/ids.ts'
 import { relabel, relabellingSchema } from './relabel.ts'
 
 /** Records a turn: a few seconds, after which other work and a stop have theirs. */
@@ -31,27 +30,20 @@ export function relabellingSubscription(db: Database, tagged: readonly Repositor
       return unfinished
     },
     apply: async (tx, unfinished) => {
-      for (const event of unfinished)
-        await tx.query(sql`
-          insert into events (tenant_id, id, lane, name, type, record_id, actor, request_id, operation_id, ip, user_agent, data)
-          values (${event.tenantId}, ${newId()}, 1, 'tag.relabelling', 'tag', ${event.recordId}, ${JSON.stringify(event.actor)},
-                  ${event.requestId}, ${event.operationId}, ${event.ip}, ${event.userAgent},
-                  ${JSON.stringify({ relabelling: event.data.relabelling })})`)
+      const asked = unfinished.map((event) => ({
+        ...signature(ctxOf(event)),
+        name: 'tag.relabelling',
+        type: 'tag',
+        recordId: event.recordId,
+        data: { relabelling: event.data.relabelling },
+      }))
+      await appendSigned(tx, asked)
     },
   }
 }
 
 /** Who asked for it acts; his rights were seen to when he did. */
 function ctxOf({ tenantId, actor, requestId, operationId, ip, userAgent }: DomainEvent): Ctx {
-  return {
-    tenantId,
-    actor,
-    rights: { userId: actor.id ?? '', role: 'system', scope: () => 'all' },
-    sessionId: null,
-    requestId,
-    operationId,
-    ip,
-    userAgent,
-    lane: 'bulk',
-  }
+  const ctx = systemCtx(tenantId, { actor, requestId, operationId, ip, userAgent, lane: 'bulk' })
+  return { ...ctx, rights: { ...ctx.rights, userId: actor.id ?? '' } }
 }

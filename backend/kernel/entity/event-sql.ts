@@ -1,4 +1,5 @@
 import type { Binder } from '../db/plan.ts'
+import { logColumns } from '../events/append.ts'
 import type { Entity } from './define.ts'
 
 /** SQL for the changes of a record that was made: alias `n` after, with its `doc`. */
@@ -19,7 +20,7 @@ export function eventSql(
   { id, data }: { id: string; data?: string },
   bind: Binder,
 ): string {
-  return `insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data)
+  return `insert into events (${logColumns})
     select ${bind('tenant', 'uuid')}, ${id}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
       ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},
       ${changes}, n.doc, ${data ?? bind('data', 'jsonb')}

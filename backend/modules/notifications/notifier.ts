@@ -3,7 +3,7 @@ import type { Actor } from '../../kernel/context.ts'
 import type { Database, WorkerTx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
-import { laneNumber } from '../../kernel/events/append.ts'
+import { appendingSql, laneNumber } from '../../kernel/events/append.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Subscription } from '../../kernel/events/subscription.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -151,9 +151,21 @@ async function writeEntries(tx: WorkerTx, rows: readonly Row[]): Promise<void> {
         where excluded.data ? 'count'
       returning n.*
     )
-    insert into events (tenant_id, id, lane, name, type, record_id, actor, request_id, operation_id, record, data)
-    select n.tenant_id, e."eventId", e.lane, e."eventName", 'notification', n.id, e.actor, e."requestId",
-           e."operationId", ${printed}, jsonb_build_object('userId', n.user_id)
-    from written n join entries e on e."tenantId" = n.tenant_id and e."userId" = n.user_id
-      and e."sourceId" = n.source_id and e.type = n.type`)
+    ${appendingSql(
+      {
+        tenantId: sql`n.tenant_id`,
+        id: sql`e."eventId"`,
+        lane: sql`e.lane`,
+        name: sql`e."eventName"`,
+        type: 'notification',
+        recordId: sql`n.id`,
+        actor: sql`e.actor`,
+        requestId: sql`e."requestId"`,
+        operationId: sql`e."operationId"`,
+        record: printed,
+        data: sql`jsonb_build_object('userId', n.user_id)`,
+      },
+      sql`written n join entries e on e."tenantId" = n.tenant_id and e."userId" = n.user_id
+        and e."sourceId" = n.source_id and e.type = n.type`,
+    )}`)
 }

@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import { appendingSql, bySystem } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Schedule } from '../../kernel/jobs/job.ts'
 import { printed } from './notification.ts'
@@ -46,7 +47,6 @@ async function wakeAll(db: Database, signal: AbortSignal): Promise<number> {
 
 /** An entry that slept is listed again by itself; the event tells the devices of its user. */
 async function wakeSome(tx: WorkerTx): Promise<number> {
-  const operation = newId()
   const ids = Array.from({ length: atOnce }, newId)
   const [row] = await tx.query(sql`
     with ripe as materialized (
@@ -58,11 +58,19 @@ async function wakeSome(tx: WorkerTx): Promise<number> {
       where n.tenant_id = r.tenant_id and n.user_id = r.user_id and n.id = r.id
       returning n.*, r.place
     ), told as (
-      insert into events (tenant_id, id, lane, name, type, record_id, actor, request_id, operation_id, record, data)
-      select n.tenant_id, (${ids}::uuid[])[n.place], 0, 'notification.updated', 'notification', n.id,
-             '{"id": null, "type": "system", "name": "ClientForge"}', ${operation}, ${operation}::uuid, ${printed},
-             jsonb_build_object('userId', n.user_id)
-      from woken n
+      ${appendingSql(
+        {
+          tenantId: sql`n.tenant_id`,
+          id: sql`(${ids}::uuid[])[n.place]`,
+          name: sql`'notification.updated'`,
+          type: 'notification',
+          recordId: sql`n.id`,
+          ...bySystem(newId()),
+          record: printed,
+          data: sql`jsonb_build_object('userId', n.user_id)`,
+        },
+        sql`woken n`,
+      )}
     )
     select count(*)::integer as woken from ripe`)
   return row?.woken ?? 0

@@ -2,6 +2,7 @@ import sql, { raw } from 'sql-template-tag'
 import type { Database, WorkerTx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
+import { appendingSql, bySystem } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Turn } from '../../kernel/jobs/job.ts'
 
@@ -25,7 +26,6 @@ export async function remind(db: Database, task: Entity, { dryRun, signal }: Tur
 
 /** Marks the next as said and appends their events in one statement; a task that was done meanwhile is passed over. */
 async function sayNext(tx: WorkerTx, task: Entity): Promise<number> {
-  const operation = newId()
   const ids = Array.from({ length: atOnce }, newId)
   const [row] = await tx.query(sql`
     with ripe as materialized (
@@ -35,14 +35,24 @@ async function sayNext(tx: WorkerTx, task: Entity): Promise<number> {
       update reminders r set said_at = now() from ripe p
       where r.tenant_id = p.tenant_id and r.task_id = p.task_id and r.user_id = p.user_id and r.kind = p.kind
     ), told as (
-      insert into events (tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, record, data)
-      select r.tenant_id, (${ids}::uuid[])[p.place], 0, 'task.' || p.kind, 'task', r.id, r.version,
-             '{"id": null, "type": "system", "name": "ClientForge"}', ${operation}, ${operation}::uuid, ${raw(documentSql(task, 'jsonb'))},
-             jsonb_build_object('userIds', p.users)
-      from (select tenant_id, task_id, kind, jsonb_agg(user_id) as users, row_number() over () as place
-            from ripe group by 1, 2, 3) p
-      join tasks r on r.tenant_id = p.tenant_id and r.id = p.task_id and r.deleted_at is null
-        and r.status in ('open', 'in_progress')
+      ${appendingSql(
+        {
+          tenantId: sql`r.tenant_id`,
+          id: sql`(${ids}::uuid[])[p.place]`,
+          name: sql`'task.' || p.kind`,
+          type: 'task',
+          recordId: sql`r.id`,
+          version: sql`r.version`,
+          ...bySystem(newId()),
+          record: raw(documentSql(task, 'jsonb')),
+          data: sql`jsonb_build_object('userIds', p.users)`,
+        },
+        sql`
+          (select tenant_id, task_id, kind, jsonb_agg(user_id) as users, row_number() over () as place
+           from ripe group by 1, 2, 3) p
+          join tasks r on r.tenant_id = p.tenant_id and r.id = p.task_id and r.deleted_at is null
+            and r.status in ('open', 'in_progress')`,
+      )}
     )
     select count(*)::integer as said from ripe`)
   return row?.said ?? 0

@@ -30,7 +30,39 @@ update contacts c set last_contacted_at = (
   select max(k.occurred_at) from interaction_contacts k where k.tenant_id = c.tenant_id and k.contact_id = c.id and not k.ahead)
 where c.last_contacted_at > now();
 
+-- A tag or a value of a pick list that is called otherwise is no work on the lead (backend/kernel/entity/renaming.ts).
+create or replace function lead_stays_converted() returns trigger language plpgsql as $$
+declare
+  aside text[] := array['name', 'version', 'updated_at', 'deleted_at', 'archived_at', 'owner_id',
+    'converted_contact_id', 'converted_company_id', 'converted_deal_id'];
+begin
+  if tg_op = 'UPDATE' and current_setting('app.renaming', true) = 'on' and old.status = new.status then return new; end if;
+  if tg_op = 'UPDATE' and old.status = 'converted' then
+    if to_jsonb(new) - aside <> to_jsonb(old) - aside or (new.owner_id is distinct from old.owner_id and new.owner_id is not null) then
+      raise exception 'The lead is converted and stays as it was; work on what it became' using errcode = 'CF422', column = 'INVALID_TRANSITION';
+    end if;
+  elsif new.status = 'converted' and new.converted_at is null then
+    raise exception 'A lead is converted by POST /leads/{id}/convert' using errcode = 'CF422', column = 'INVALID_TRANSITION';
+  end if;
+  return new;
+end $$;
+
 -- Down Migration
+
+create or replace function lead_stays_converted() returns trigger language plpgsql as $$
+declare
+  aside text[] := array['name', 'version', 'updated_at', 'deleted_at', 'archived_at', 'owner_id',
+    'converted_contact_id', 'converted_company_id', 'converted_deal_id'];
+begin
+  if tg_op = 'UPDATE' and old.status = 'converted' then
+    if to_jsonb(new) - aside <> to_jsonb(old) - aside or (new.owner_id is distinct from old.owner_id and new.owner_id is not null) then
+      raise exception 'The lead is converted and stays as it was; work on what it became' using errcode = 'CF422', column = 'INVALID_TRANSITION';
+    end if;
+  elsif new.status = 'converted' and new.converted_at is null then
+    raise exception 'A lead is converted by POST /leads/{id}/convert' using errcode = 'CF422', column = 'INVALID_TRANSITION';
+  end if;
+  return new;
+end $$;
 
 create or replace function interaction_keeps_contacts() returns trigger language plpgsql as $$
 begin

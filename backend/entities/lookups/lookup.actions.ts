@@ -3,10 +3,11 @@ import type { Tx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Expected, Repository, Values } from '../../kernel/entity/repository.ts'
 import { refuseAltered } from '../../kernel/entity/sent-back.ts'
-import { conflict, duplicate, forbidden, notFound, rule } from '../../kernel/errors.ts'
+import { conflict, duplicate, forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { builtInLists, type Item, type itemChange, type itemInput } from './lookup.entity.ts'
 import { countLists, findHolding, findList, holdersOf, type List, waitForNewLists } from './lookup.queries.ts'
+import { replaceValue } from './replace.ts'
 
 const mostItems = 1_000
 const mostLists = 200
@@ -45,26 +46,46 @@ export async function changeItem(
   return { item: changed, list: await put(tx, lookups, list, items, expected) }
 }
 
-/** Takes an item out of its list. One that records hold stays, or they would show a value that nobody explains. */
+/** What taking an item out stands on: the lists, and the records that hold their values. */
+export interface Holding {
+  readonly lookups: Repository
+  readonly entities: ReadonlyMap<string, Entity>
+  repository(type: string): Repository
+}
+
+/**
+ * Takes an item out of its list. One that records hold stays, or they would show a value that nobody explains; with another
+ * item of the list they hold that one from now on.
+ */
 export async function removeItem(
   tx: Tx,
-  lookups: Repository,
-  entities: ReadonlyMap<string, Entity>,
+  { lookups, entities, repository }: Holding,
   name: string,
   key: string,
+  replaceWith: string | undefined,
   expected: Expected,
 ): Promise<void> {
   refuse(tx)
   const { list, item } = await heldItem(tx, name, key)
-  for (const holder of holdersOf(entities, name)) {
+  const holders = holdersOf(entities, name)
+  if (replaceWith !== undefined)
+    await replaceValue(tx, repository, holders, item.value, replacementOf(list, item, replaceWith).value)
+  for (const holder of holders) {
     const [held] = await findHolding(tx, holder, item.value, 1)
     if (held !== undefined)
       throw conflict(
-        `There are ${holder.entity.path} with the ${holder.member} ${item.value}: set active to false instead`,
+        `There are ${holder.entity.path} with the ${holder.member} ${item.value}: say replaceWith, or set active to false instead`,
       )
   }
   const items = list.items.filter((each) => each.id !== item.id)
   await put(tx, lookups, list, items, expected)
+}
+
+function replacementOf(list: List, item: Item, key: string): Item {
+  const found = itemOf(list, key)
+  if (!found || found.id === item.id || !found.active)
+    throw invalidMember('replaceWith', 'must be another active item of this list', 'invalid_reference')
+  return found
 }
 
 /** Changes how a list is called, and whether it is all that may be held. */
@@ -114,10 +135,13 @@ async function held(tx: Tx, name: string): Promise<List> {
 /** An item by its id or its value. */
 async function heldItem(tx: Tx, name: string, key: string): Promise<{ list: List; item: Item }> {
   const list = await held(tx, name)
-  const item = list.items.find(({ id }) => id === key.toLowerCase()) ?? list.items.find(({ value }) => value === key)
+  const item = itemOf(list, key)
   if (!item) throw notFound()
   return { list, item }
 }
+
+const itemOf = ({ items }: List, key: string): Item | undefined =>
+  items.find(({ id }) => id === key.toLowerCase()) ?? items.find(({ value }) => value === key)
 
 const put = async (
   tx: Tx,

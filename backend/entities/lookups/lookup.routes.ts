@@ -34,7 +34,12 @@ const listSchema = z.object({ ...listMembers, items: z.array(itemSchema) }).meta
 })
 
 /** Pick lists: whole, by item, and what a list is as a whole. The version is the list's. */
-export function lookupRoutes(db: Database, lookups: Repository, { entities }: Registry): Route[] {
+export function lookupRoutes(
+  db: Database,
+  lookups: Repository,
+  { entities }: Registry,
+  { repository }: { repository(type: string): Repository },
+): Route[] {
   const params = z.object({ list: listName })
   const ofItem = z.object({ list: listName, item: z.string().min(1).max(100) })
   const one = { description: 'The list with its items', schema: listSchema, headers: ['ETag'] }
@@ -154,13 +159,18 @@ export function lookupRoutes(db: Database, lookups: Repository, { entities }: Re
       path: '/lookups/{list}/{item}',
       operationId: 'deleteLookupItem',
       summary: 'Delete an item, by its id or value, that no record holds',
+      description: 'With `replaceWith`, the id or value of another active item, records hold that one from now on.',
       tag: 'lookups',
       params: ofItem,
+      query: z.strictObject({ replaceWith: z.string().min(1).max(100).optional() }),
       responses: { 204: { description: 'Deleted', schema: null } },
-      problems: [409, 412],
-      handle: async (ctx, { params, header }) => {
+      problems: [409, 412, 422],
+      handle: async (ctx, { params, query, header }) => {
         const expected = readIfMatch(header('If-Match'))
-        await db.transaction(ctx, (tx) => removeItem(tx, lookups, entities, params.list, params.item, expected))
+        const holding = { lookups, entities, repository }
+        await db.transaction(ctx, (tx) =>
+          removeItem(tx, holding, params.list, params.item, query.replaceWith, expected),
+        )
         return { status: 204 }
       },
     }),

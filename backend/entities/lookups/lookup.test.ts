@@ -135,6 +135,39 @@ describe('an item', () => {
     expect((await values('own-first')).toSorted()).toEqual(['one', 'two'])
   })
 
+  test('goes when what holds it is to hold another', async () => {
+    const { id } = await item('source', { value: 'hall 4' })
+    const fair = await item('source', { value: 'fair' })
+    const [contact, other] = [await alice.build('contact', { source: 'hall 4' }), await bob.build('contact')]
+    const deal = await bob.build('deal', { source: 'hall 4' })
+    const lead = await alice.build('lead', { source: 'hall 4' })
+    await alice.post(`/deals/${deal.id}/archive`)
+    expect((await alice.post(`/leads/${lead.id}/convert`, { duplicates: 'ignore' })).status).toBe(200)
+    await alice.patch('/lookups/source', { restricted: true })
+    const path = `/lookups/source/${id}`
+    await alice.patch('/lookups/source/partner', { active: false })
+    for (const replaceWith of [id, 'nowhere', 'partner', crypto.randomUUID()]) {
+      const refused = await alice.delete(`${path}?replaceWith=${replaceWith}`)
+      expect([replaceWith, refused.status, refused.body.errors?.[0]?.path]).toEqual([replaceWith, 400, 'replaceWith'])
+    }
+    expect((await bob.delete(`${path}?replaceWith=${fair.id}`)).status).toBe(403)
+    expect((await alice.delete(`${path}?replaceWith=${fair.id}`, undefined, { 'If-Match': '"1"' })).status).toBe(412)
+    expect((await alice.get(`/contacts/${contact.id}`)).body).toMatchObject({ source: 'hall 4', version: 1 })
+    expect((await alice.delete(`${path}?replaceWith=${fair.id}`)).status).toBe(204)
+    await alice.patch('/lookups/source', { restricted: false })
+    await alice.patch('/lookups/source/partner', { active: true })
+    expect(await values('source')).not.toContain('hall 4')
+    expect((await alice.get(`/contacts/${contact.id}`)).body).toMatchObject({ source: 'fair', version: 2 })
+    expect((await alice.get(`/contacts/${other.id}`)).body).toMatchObject({ source: null, version: 1 })
+    expect((await alice.get(`/deals/${deal.id}`)).body.source).toBe('fair')
+    expect((await alice.get(`/leads/${lead.id}`)).body).toMatchObject({ source: 'fair', status: 'converted' })
+    const [, changed] = await alice.timeline('contact', contact.id, 2)
+    expect(changed).toMatchObject({
+      actor: { id: alice.userId },
+      changes: [{ field: 'source', oldValue: 'hall 4', newValue: 'fair' }],
+    })
+  })
+
   test('that records hold stays, but can go out of use', async () => {
     const held: [string, string, Record<string, unknown>][] = [
       ['source', 'contact', { source: 'held' }],

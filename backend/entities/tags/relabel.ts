@@ -2,6 +2,7 @@ import sql from 'sql-template-tag'
 import { z } from 'zod'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
+import { onlyRenaming } from '../../kernel/entity/renaming.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import type { MassShape } from '../../kernel/entity/write-plan.ts'
 
@@ -30,13 +31,16 @@ export async function relabel(
   most: number,
 ): Promise<{ left: boolean }> {
   const bulk: Tx = { ...tx, ctx: { ...tx.ctx, lane: 'bulk' } }
+  await onlyRenaming(tx)
   let room = most
   for (const records of tagged) {
     for (;;) {
       const ids = await carrying(tx, records.entity.type, relabelling.from, Math.min(batch, room + 1))
       if (ids.length > room) return { left: true }
       if (ids.length === 0) break
-      await records.changeMany(bulk, ids, relabelled, { from: relabelling.from, to: relabelling.to })
+      const { from, to } = relabelling
+      // Who was deleted meanwhile carries nothing any more.
+      if ((await records.changeMany(bulk, ids, relabelled, { from, to })) === 0) break
       room -= ids.length
     }
   }

@@ -127,6 +127,17 @@ describe('a new name', () => {
     }, 'the note in the search under its new tag')
   })
 
+  test('is taken over by a lead that is converted, which else stays as it was', async () => {
+    const lead = await alice.build('lead', { tags: ['fair'], source: 'event' })
+    expect((await alice.post(`/leads/${lead.id}/convert`)).status).toBe(200)
+    const [tag] = await tagsNamed('fair')
+    expect((await alice.patch(`/tags/${tag.id}`, { name: 'trade fair' })).status).toBe(200)
+    expect((await alice.get(`/leads/${lead.id}`)).body).toMatchObject({ tags: ['trade fair'], status: 'converted' })
+    expect((await alice.patch(`/leads/${lead.id}`, { tags: ['other'] })).body.code).toBe('INVALID_TRANSITION')
+    expect((await alice.delete(`/tags/${tag.id}`)).status).toBe(204)
+    expect(await tagsOf(`/leads/${lead.id}`)).toEqual([])
+  })
+
   test('is refused to who may not change all that carry it, and under a stale version', async () => {
     await alice.build('note', { tags: ['shared'] })
     const [tag] = await tagsNamed('shared')

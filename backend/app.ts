@@ -29,7 +29,7 @@ import { createTokens } from './modules/auth/tokens.ts'
 import { contactingModule } from './modules/contacting/contacting.module.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
-import { duplicatesModule } from './modules/duplicates/duplicates.module.ts'
+import { alikeOf, duplicatesModule } from './modules/duplicates/duplicates.module.ts'
 import { exportFilesAmong } from './modules/exports/export.queries.ts'
 import { exportsModule } from './modules/exports/exports.module.ts'
 import { filesModule } from './modules/files/files.module.ts'
@@ -213,7 +213,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     ],
   })
   const routes: Route[] = redirecting(db, entities.registry, [
-    ...entities.routes(search.find),
+    ...entities.routes(search.find, alikeOf(nouns)),
     ...[auth, ...consumers, jobs, platform, health].flatMap((module) => module.routes ?? []),
     ...store.routes,
   ])

@@ -19,6 +19,7 @@ import { exchangeRate } from './exchange-rates/exchange-rate.entity.ts'
 import { interaction } from './interactions/interaction.entity.ts'
 import { knowingLastContact, movingLastContact } from './interactions/last-contact.ts'
 import { lead } from './leads/lead.entity.ts'
+import type { Alike } from './leads/lead.queries.ts'
 import { leadRoutes } from './leads/lead.routes.ts'
 import { lookup } from './lookups/lookup.entity.ts'
 import { lookupRoutes } from './lookups/lookup.routes.ts'
@@ -55,6 +56,7 @@ interface Noun {
 interface House {
   repository(type: string): Repository
   readonly customFields: CustomFields
+  readonly alike: Alike
 }
 
 const setUp: readonly Offer[] = ['list', 'get', 'create', 'update', 'delete']
@@ -99,8 +101,8 @@ export interface Entities {
   readonly tabular: ReadonlySet<string>
   /** The list of a noun, as its route gives it. */
   list(type: string, find: QuickFind): Lister
-  /** The routes need the quick find, which the search gives. */
-  routes(find: QuickFind): Route[]
+  /** The routes need the quick find and the search for duplicates, which modules give. */
+  routes(find: QuickFind, alike: Alike): Route[]
 }
 
 /** A stage goes with its pipeline. */
@@ -143,7 +145,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
     subscriptions: [relabellingSubscription(db, taggedNouns(registry.entities, repository))],
     tabular: new Set([...nouns.filter(isRecord).map(({ entity }) => entity.type), user.type]),
     list,
-    routes: (find) => [
+    routes: (find, alike) => [
       ...nouns.flatMap(({ entity, offers, routes }) => [
         ...entityRoutes(
           {
@@ -154,7 +156,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
           },
           offers,
         ),
-        ...(routes?.(db, repository(entity.type), registry, { repository, customFields }) ?? []),
+        ...(routes?.(db, repository(entity.type), registry, { repository, customFields, alike }) ?? []),
       ]),
       ...commentRoutes(
         db,

@@ -7,7 +7,7 @@ import { belongingOf } from '../../kernel/entity/scope.ts'
 import { forbidden, invalid, invalidMember, notFound, Problem, rule, stale } from '../../kernel/errors.ts'
 import { reaches } from '../../kernel/rights.ts'
 import { carryRelated } from './carry.ts'
-import { type Candidate, findCandidates } from './lead.queries.ts'
+import { type Alike, type Candidate, findCandidates } from './lead.queries.ts'
 
 /** What a lead is to become. */
 export interface Conversion {
@@ -24,6 +24,7 @@ export interface Conversion {
 export interface House {
   repository(type: string): Repository
   readonly customFields: CustomFields
+  readonly alike: Alike
 }
 
 /**
@@ -41,7 +42,7 @@ export async function convert(
   const { lead, now } = await takeLead(tx, house, id, expected)
   const { contactId: usedContact, duplicates } = wanted
   const recognised = { ...lead, ...named(wanted.contact), companyName: wanted.company?.name ?? lead.companyName }
-  const candidates = duplicates === 'ignore' ? [] : await findCandidates(tx, recognised)
+  const candidates = duplicates === 'ignore' ? [] : await findCandidates(tx, house.alike, recognised)
   if (usedContact === undefined && candidates.some(({ type }) => type === 'contact')) throw mayBeKnown(candidates)
   const contact = usedContact === undefined ? null : await referred(tx, house, 'contact', usedContact)
   const convertedCompanyId = await companyFor(tx, house, lead, wanted, contact, candidates)

@@ -1,5 +1,6 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
+import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { company } from '../companies/company.entity.ts'
 import { contact } from '../contacts/contact.entity.ts'
@@ -17,15 +18,55 @@ export interface Known {
   readonly email?: unknown
   readonly phone?: unknown
   readonly companyName?: unknown
+  readonly firstName?: unknown
+  readonly lastName?: unknown
+}
+
+/** Finds records of a noun that one with these values may be, and by which of its members; given by the search for duplicates. */
+export type Alike = (tx: Tx, type: string, values: Values) => Promise<readonly Match[]>
+
+interface Match {
+  readonly record: Values
+  readonly reasons: readonly Reason[]
+}
+
+interface Reason {
+  readonly field: string
+  readonly kind: string
 }
 
 const mostOfEach = 5
 
 /**
- * The contacts with the lead's address or number, and the companies with its domain or name, as far as the caller may
- * read them: the oldest first, at most ten.
+ * Whom the team may know already, as far as the caller may read them: those with the lead's address, number, domain or name
+ * in their main members, which are looked up as they are now, and those whom the search for duplicates finds by any of theirs.
  */
-export async function findCandidates(tx: Tx, { email, phone, companyName }: Known): Promise<Candidate[]> {
+export async function findCandidates(tx: Tx, alike: Alike, known: Known): Promise<Candidate[]> {
+  const { email, phone, companyName, firstName, lastName } = known
+  const domain = typeof email === 'string' ? email.slice(email.lastIndexOf('@') + 1) : null
+  const exact = await findExact(tx, known)
+  const alikes = {
+    contact: await alike(tx, 'contact', { email, phone, firstName, lastName }),
+    company: await alike(tx, 'company', { name: companyName, domain }),
+  }
+  return (['contact', 'company'] as const).flatMap((type) => {
+    // A name alone is shared by too many people.
+    const says = ({ field, kind }: Reason) => kind === 'equal' && (type === 'company' || field !== 'name')
+    const matches = alikes[type].filter(({ reasons }) => reasons.some(says))
+    const all = [...exact.filter((one) => one.type === type), ...matches.map(({ record }) => candidateOf(type, record))]
+    return [...new Map(all.map((one) => [one.id, one])).values()].slice(0, 2 * mostOfEach)
+  })
+}
+
+const candidateOf = (type: Candidate['type'], { id, name, email }: Values): Candidate => ({
+  type,
+  id: String(id),
+  name: String(name),
+  email: typeof email === 'string' ? email : null,
+})
+
+/** The oldest first, at most five of each. */
+async function findExact(tx: Tx, { email, phone, companyName }: Known): Promise<Candidate[]> {
   const { rights, tenantId } = tx.ctx
   const contacts = rights.scope('contact', 'read')
   const companies = rights.scope('company', 'read')

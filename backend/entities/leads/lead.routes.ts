@@ -37,7 +37,7 @@ export function leadRoutes(db: Database, leads: Repository, _registry: Registry,
       handle: async (ctx, { params }) => {
         const tx = db.tenant(ctx)
         const known = JSON.parse((await leads.get(tx, params.id)).json)
-        return { status: 200, body: { candidates: await findCandidates(tx, known) } }
+        return { status: 200, body: { candidates: await findCandidates(tx, house.alike, known) } }
       },
     }),
   ]

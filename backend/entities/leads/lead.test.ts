@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
-import type { Client } from '../../test/client.ts'
+import { type Client, eventually } from '../../test/client.ts'
 
 let house: TestApp
 let alice: Client
@@ -228,6 +228,24 @@ describe('who is known already', () => {
     const made = (await alice.post(`/leads/${twin.id}/convert`, { duplicates: 'ignore' })).body
     expect([byEmail.id, company.id]).not.toContain(made.convertedContactId)
     expect(made.convertedCompanyId).not.toBe(company.id)
+  })
+
+  test('is found by any address or number, and by a name that is written otherwise', async () => {
+    const sent = stranger()
+    const byOther = await alice.build('contact', { email: `old-${sent.email}`, emails: [sent.email] })
+    const byPhone = await alice.build('contact', { phones: ['020 7000 1234'] })
+    const namesake = await alice.build('contact')
+    const company = await alice.build('company', { name: `${sent.companyName}, Ltd.` })
+    const lead = await alice.build('lead', { ...sent, phone: '+44 20 7000 1234' })
+    const path = `/leads/${lead.id}/convert`
+    const found = await eventually(async () => {
+      const ids = (await read(path)).candidates.map(({ id }: { id: string }) => id)
+      return ids.length >= 3 && ids
+    }, 'all three')
+    expect(found.toSorted()).toEqual([byOther.id, byPhone.id, company.id].toSorted())
+    expect(found).not.toContain(namesake.id)
+    expect((await alice.post(path)).body.code).toBe('DUPLICATE')
+    expect((await alice.post(path, { contactId: byOther.id })).status).toBe(200)
   })
 
   test('is nobody of another tenant', async () => {

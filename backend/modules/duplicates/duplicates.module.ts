@@ -1,8 +1,9 @@
-import type { Database } from '../../kernel/db/database.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
-import type { Repository } from '../../kernel/entity/repository.ts'
+import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import type { Module } from '../../kernel/module.ts'
 import { backfill } from './backfill.ts'
+import { findAlike } from './duplicate.actions.ts'
 import { duplicateRoutes } from './duplicate.routes.ts'
 import { duplicatesSubscription } from './matcher.ts'
 import { mergeableOf } from './mergeable.ts'
@@ -28,5 +29,16 @@ export function duplicatesModule(deps: {
         run: (turn) => backfill(db, nouns, turn),
       },
     ],
+  }
+}
+
+/** Finds the records of a noun that one with these values may be the same as, for others who ask; the surest first. */
+export function alikeOf(
+  entities: ReadonlyMap<string, Entity>,
+): (tx: Tx, type: string, values: Values) => ReturnType<typeof findAlike> {
+  const nouns = new Map(mergeableOf(entities).map((noun) => [noun.type, noun]))
+  return async (tx, type, values) => {
+    const noun = nouns.get(type)
+    return noun ? findAlike(tx, noun, values) : []
   }
 }

@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Changed, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
+import { type Around, aroundEach, wrapped } from '../../kernel/entity/wrapped.ts'
 import { conflict } from '../../kernel/errors.ts'
 import { lockOf } from '../../kernel/http/idempotency.ts'
 
@@ -24,7 +25,7 @@ export function movingLastContact(
       return made
     })
 
-  const changing = <T>(tx: Tx, id: string, write: (tx: Tx) => Promise<T>): Promise<T> =>
+  const changing: Around = (tx, id, write) =>
     db.transaction(tx.ctx, async (inner) => {
       // Who changes the same interaction waits here, and then sees who takes part now.
       await inner.query(sql`
@@ -36,8 +37,8 @@ export function movingLastContact(
     })
 
   const one = (made: Stored): readonly string[] => [made.id]
-  return {
-    ...interactions,
+  return wrapped(interactions, {
+    ...aroundEach(interactions, changing),
     create: (tx, values, options) => creating(tx, (inner) => interactions.create(inner, values, options), one),
     createMany: (tx, records) =>
       creating(
@@ -58,28 +59,28 @@ export function movingLastContact(
         },
         (made) => ('id' in made ? [made.id] : []),
       ),
-    update: (tx, id, ...rest) => changing(tx, id, (inner) => interactions.update(inner, id, ...rest)),
-    replace: (tx, id, ...rest) => changing(tx, id, (inner) => interactions.replace(inner, id, ...rest)),
-    derive: (tx, id, ...rest) => changing(tx, id, (inner) => interactions.derive(inner, id, ...rest)),
-    remove: (tx, id, expected) => changing(tx, id, (inner) => interactions.remove(inner, id, expected)),
-    restore: (tx, id, expected) => changing(tx, id, (inner) => interactions.restore(inner, id, expected)),
-  }
+    // By a merge of contacts, whose own rewriting moves what these have moved; many change alike by their tags only.
+    exchange: interactions.exchange,
+    changeMany: interactions.changeMany,
+  })
 }
 
 /** Contacts that, when they come back, know of what was said to them meanwhile. */
 export function knowingLastContact(db: Database, contacts: Repository): Repository {
-  const knowing = (tx: Tx, id: string, write: (tx: Tx) => Promise<Changed>): Promise<Changed> =>
+  const knowing: Around = (tx, id, write) =>
     db.transaction(tx.ctx, async (inner) => {
       const written = await write(inner)
       const [moved] = await moveLastContact(inner, contacts, [id])
       return moved ?? written
     })
-  return {
-    ...contacts,
-    restore: (tx, id, expected) => knowing(tx, id, (inner) => contacts.restore(inner, id, expected)),
-    // Merged, a contact has taken part in what the others took part in.
-    rewrite: (tx, id, ...rest) => knowing(tx, id, (inner) => contacts.rewrite(inner, id, ...rest)),
-  }
+  const { create, createMany, createOnce, update, replace, derive, retire, remove, archive, unarchive } = contacts
+  const { exchange, changeMany } = contacts
+  // Merged, a contact has taken part in what the others took part in.
+  const { restore, rewrite } = aroundEach(contacts, knowing)
+  return wrapped(contacts, {
+    ...{ create, createMany, createOnce, update, replace, derive, retire, remove, archive, unarchive },
+    ...{ exchange, changeMany, restore, rewrite },
+  })
 }
 
 /**

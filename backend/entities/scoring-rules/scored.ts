@@ -1,6 +1,7 @@
 import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
+import { wrapped } from '../../kernel/entity/wrapped.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { inForce, type Scored, scores } from './scoring-rule.entity.ts'
 
@@ -20,8 +21,11 @@ export function scoredByRules(records: Repository, type: Scored): Repository {
     throw invalidMember(member, 'is worked out by the scoring rules', 'read_only')
   }
   const alone = async (tx: Tx, values: Values): Promise<Values> => (await allowed(tx, [values]))[0] ?? values
-  return {
-    ...records,
+  // What becomes of a record later is told by its definition.
+  const { update, replace, derive, rewrite, retire, remove, restore, archive, unarchive, exchange, changeMany } =
+    records
+  return wrapped(records, {
+    ...{ update, replace, derive, rewrite, retire, remove, restore, archive, unarchive, exchange, changeMany },
     create: async (tx, values, options) => records.create(tx, await alone(tx, values), options),
     createOnce: async (tx, values, key) => records.createOnce(tx, await alone(tx, values), key),
     createMany: async (tx, many) => {
@@ -34,5 +38,5 @@ export function scoredByRules(records: Repository, type: Scored): Repository {
         many.map((record, index) => ({ ...record, values: values[index] ?? record.values })),
       )
     },
-  }
+  })
 }

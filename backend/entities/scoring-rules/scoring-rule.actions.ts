@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Database, Tx } from '../../kernel/db/database.ts'
-import type { Repository, Values } from '../../kernel/entity/repository.ts'
+import type { Changed, Repository, Values } from '../../kernel/entity/repository.ts'
+import { wrapped } from '../../kernel/entity/wrapped.ts'
 import { invalidMember, type Problem, rule } from '../../kernel/errors.ts'
 import { counts, customRuleField, memberField, type RuleField } from './rule-fields.ts'
 import { operators, type Scored, scores } from './scoring-rule.entity.ts'
@@ -14,28 +15,41 @@ export function fittingRules(db: Database, rules: Repository, others: (type: str
     ...values,
     value: await checkedValue(tx, others(scoredOf(values.resource)), values),
   })
-  const creating = async (tx: Tx, values: Values): Promise<Values> => {
+  const creating = async (tx: Tx, values: Values, before = 0): Promise<Values> => {
     const [{ count } = { count: 0 }] = await tx.query<{ count: number }>(sql`
       select count(*)::integer as count from scoring_rules
       where tenant_id = ${tx.ctx.tenantId} and resource = ${String(values.resource)} and deleted_at is null`)
-    if (count >= mostRules) throw rule('TOO_MANY_RULES', `A resource has at most ${mostRules} scoring rules`)
+    if (count + before >= mostRules) throw rule('TOO_MANY_RULES', `A resource has at most ${mostRules} scoring rules`)
     return fitting(tx, values)
   }
-  return {
-    ...rules,
+  const changing = (tx: Tx, id: string, write: (tx: Tx, before: Values) => Promise<Changed>): Promise<Changed> =>
+    db.transaction(tx.ctx, async (inner) => {
+      // Two at once would each fit with what the other replaces.
+      await inner.query(sql`
+        select 1 from scoring_rules where tenant_id = ${inner.ctx.tenantId} and id = ${id} for update`)
+      return write(inner, JSON.parse((await rules.get(inner, id)).json))
+    })
+  const { derive, rewrite, retire, remove, restore, archive, unarchive, exchange, changeMany } = rules
+  return wrapped(rules, {
+    ...{ derive, rewrite, retire, remove, restore, archive, unarchive, exchange, changeMany },
     create: async (tx, values, options) => rules.create(tx, await creating(tx, values), options),
     createOnce: async (tx, values, key) => rules.createOnce(tx, await creating(tx, values), key),
+    createMany: async (tx, records) => {
+      const fit: { id?: string; values: Values }[] = []
+      for (const record of records) fit.push({ ...record, values: await creating(tx, record.values, fit.length) })
+      return rules.createMany(tx, fit)
+    },
     update: (tx, id, values, options) =>
-      db.transaction(tx.ctx, async (inner) => {
-        // Two at once would each fit with what the other replaces.
-        await inner.query(sql`
-          select 1 from scoring_rules where tenant_id = ${inner.ctx.tenantId} and id = ${id} for update`)
-        const before = JSON.parse((await rules.get(inner, id)).json)
+      changing(tx, id, async (inner, before) => {
         const { value } = await fitting(inner, { ...before, ...values })
         const asks = ['field', 'operator', 'value'].some((name) => values[name] !== undefined)
         return rules.update(inner, id, asks ? { ...values, value } : values, options)
       }),
-  }
+    replace: (tx, id, values, options) =>
+      changing(tx, id, async (inner, { resource }) =>
+        rules.replace(inner, id, await fitting(inner, { resource, ...values }), options),
+      ),
+  })
 }
 
 const scoredOf = (resource: unknown): Scored => {

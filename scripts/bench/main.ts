@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureFairness } from './fairness.ts'
 import { measureFanOut } from './fanout.ts'
 import { measureImports } from './imports.ts'
 import { load } from './load.ts'
@@ -13,9 +14,14 @@ import { connections, measureRounds } from './rounds.ts'
 import { contactCount, folderIn, openHouse, usageOf } from './setup.ts'
 import { measureStarts } from './starts.ts'
 
-const parts = ['create', 'read', 'list', 'update', 'search', 'fanout', 'import', 'start']
+const parts = ['create', 'read', 'list', 'update', 'search', 'fanout', 'import', 'jobs', 'start']
 const { values } = parseArgs({
-  options: { only: { type: 'string' }, profile: { type: 'string' }, rows: { type: 'string' } },
+  options: {
+    only: { type: 'string' },
+    profile: { type: 'string' },
+    rows: { type: 'string' },
+    jobs: { type: 'string' },
+  },
 })
 const only = values.only?.split(',') ?? parts
 const unknown = only.filter((part) => !parts.includes(part))
@@ -47,6 +53,8 @@ async function bench(): Promise<void> {
     const peak = outcomes.find(({ operation }) => operation === create)?.http.perSecond
     const fanOut = create && only.includes('fanout') ? await measureFanOut(house, create, peak) : undefined
     const imports = only.includes('import') ? await measureImports(house, Number(values.rows ?? 100_000)) : undefined
+    const waiting = Number(values.jobs ?? 100_000)
+    const fairness = only.includes('jobs') ? await measureFairness(house, waiting, process.env.REDIS_URL) : []
     const report = reportOf({
       command: `npm run bench${values.only === undefined ? '' : ` -- --only ${values.only}`}`,
       peer: peer.name,
@@ -56,6 +64,7 @@ async function bench(): Promise<void> {
       outcomes,
       fanOut,
       imports,
+      fairness,
       starts,
       memoryAfterLoad: (await usageOf(house.app)).memory,
       seconds: (performance.now() - started) / 1_000,

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import type { Fairness } from './fairness.ts'
 import type { FanOut } from './fanout.ts'
 import type { Imports } from './imports.ts'
 import type { Outcome } from './rounds.ts'
@@ -18,6 +19,7 @@ export interface Measured {
   readonly outcomes: readonly Outcome[]
   readonly fanOut: FanOut | undefined
   readonly imports: Imports | undefined
+  readonly fairness: readonly Fairness[]
   readonly starts: Starts | undefined
   /** Of the app after all loads, in MiB. */
   readonly memoryAfterLoad: number
@@ -30,7 +32,7 @@ const end = '<!-- /measured -->'
 
 /** A run as Markdown tables. */
 export function reportOf(measured: Measured): string {
-  const { outcomes, fanOut, imports, starts } = measured
+  const { outcomes, fanOut, imports, fairness, starts } = measured
   return [
     machine(measured),
     ...(outcomes.length > 0 ? [operationTable(outcomes)] : []),
@@ -39,6 +41,7 @@ export function reportOf(measured: Measured): string {
       [
         ...(fanOut ? fanOutRows(fanOut) : []),
         ...(imports ? importRows(imports) : []),
+        ...fairness.map(fairnessRow),
         ...(starts ? startRows(starts) : []),
         ['Memory of Node after all loads', `${measured.memoryAfterLoad.toFixed(0)} MiB`, ''],
       ],
@@ -56,7 +59,8 @@ export async function writeReport(report: string): Promise<void> {
 }
 
 function machine({ command, peer, contacts, postgresVersion, load, outcomes, seconds }: Measured): string {
-  const others = median(outcomes.map(({ others }) => others))
+  // Looked at between the operations: without them nobody looked.
+  const others = outcomes.length > 0 ? median(outcomes.map(({ others }) => others)) : 0
   const quiet =
     load < 1.5 && !(others > 0.2)
       ? `The machine was quiet (load ${load.toFixed(2)} before the run).`
@@ -133,6 +137,15 @@ function importRows({ rows, imported, byHand, idle, peak, rest }: Imports): stri
       `60 MB ${verdict(above * 1.048576 <= 60)}`,
     ],
     ['Backlog gone after the import', `${rest.toFixed(1)} s`, ''],
+  ]
+}
+
+function fairnessRow({ store, waiting, added, alone, beside }: Fairness): string[] {
+  const late = beside - alone
+  return [
+    `Three jobs of a tenant beside ${whole(waiting)} that wait for another (${store}, filled at ${whole(added)}/s)`,
+    `done after ${beside.toFixed(2)} s; alone after ${alone.toFixed(2)} s`,
+    `2 s later ${verdict(late < 2)}`,
   ]
 }
 

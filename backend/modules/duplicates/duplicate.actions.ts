@@ -15,7 +15,7 @@ import {
   readPairs,
 } from './duplicate.queries.ts'
 import { type Evidence, weigh } from './evidence.ts'
-import { keysOf } from './keys.ts'
+import { comparableName, keysOf } from './keys.ts'
 import type { Mergeable } from './mergeable.ts'
 
 /** A pair both of whose records the caller may read. */
@@ -55,10 +55,11 @@ const longRound = 500
 
 /** Records that a record with these values may be the same as, the surest first. */
 export async function findAlike(tx: Tx, noun: Mergeable, values: Values): Promise<(Evidence & { record: Values })[]> {
+  const name = comparableName(noun.sameness, values)
   const found = await findCandidates(tx, noun, keysOf(noun.sameness, values))
   return found
     .flatMap(({ record, shared }) => {
-      const evidence = weigh(noun.sameness, values, record, shared)
+      const evidence = weigh(noun.sameness, [name, comparableName(noun.sameness, record)], shared)
       return evidence ? [{ ...evidence, record }] : []
     })
     .sort((one, other) => other.score - one.score || String(other.record.id).localeCompare(String(one.record.id)))

@@ -1,6 +1,5 @@
 import type { Sameness } from '../../kernel/entity/define.ts'
-import type { Values } from '../../kernel/entity/repository.ts'
-import { comparableName, type KeyKind, type MatchKey } from './keys.ts'
+import type { KeyKind, MatchKey } from './keys.ts'
 import { isSimilar } from './names.ts'
 
 /** Why two records may be the same. */
@@ -21,10 +20,13 @@ export interface Evidence {
 /** A key that more records share than this is no evidence: an address of a switchboard, the domain of a group. */
 export const mostSharing = 20
 
-/** Weighs what two records share; null when it is too little. */
-export function weigh(sameness: Sameness, a: Values, b: Values, shared: readonly MatchKey[]): Evidence | null {
+/** Weighs what two records share, and their names as `comparableName` gives them; null when it is too little. */
+export function weigh(
+  sameness: Sameness,
+  names: readonly [string, string],
+  shared: readonly MatchKey[],
+): Evidence | null {
   const { of } = sameness.name
-  const names = [comparableName(sameness, a), comparableName(sameness, b)] as const
   const named = nameReason(names)
   const reasons: Reason[] = []
   let doubt = 1

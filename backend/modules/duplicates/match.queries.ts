@@ -1,6 +1,6 @@
-import sql from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import type { WorkerTx } from '../../kernel/db/database.ts'
-import { fill, planCache } from '../../kernel/db/plan.ts'
+import { fillAnew, planCache } from '../../kernel/db/plan.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { type Evidence, mostSharing } from './evidence.ts'
@@ -27,7 +27,7 @@ export async function readMatched(
       from unnest(${bind('tenants', 'uuid[]')}, ${bind('ids', 'uuid[]')}) w(tenant_id, id)
       join ${noun.table} r on r.tenant_id = w.tenant_id and r.id = w.id and r.deleted_at is null`,
   )
-  const rows = await tx.query<Matched>(fill(plan, placesOf(records)))
+  const rows = await tx.query<Matched>(fillAnew(plan, placesOf(records)))
   return new Map(rows.map((row) => [recordKey(row), row]))
 }
 
@@ -47,9 +47,11 @@ export async function writeKeys(
     wanted as materialized (
       select * from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as w("tenantId" uuid, id uuid, kind text, key text)
     ), gone as (
-      delete from match_keys k using records r
-      where k.tenant_id = r.tenant_id and k.record_id = r.record_id and k.record_type = ${noun.type}
-        and not exists (select from wanted w where w."tenantId" = k.tenant_id and w.id = k.record_id and w.kind = k.kind and w.key = k.key)
+      delete from match_keys k using (
+        select h.* from records r cross join lateral (${heldKeys(noun)}) h
+        where not exists (
+          select from wanted w where w."tenantId" = h.tenant_id and w.id = h.record_id and w.kind = h.kind and w.key = h.key)) g
+      where k.tenant_id = g.tenant_id and k.record_type = ${noun.type} and k.kind = g.kind and k.key = g.key and k.record_id = g.record_id
       returning k.tenant_id, k.kind, k.key
     ), come as (
       insert into match_keys (tenant_id, record_type, kind, key, record_id)
@@ -72,31 +74,38 @@ export async function writeKeys(
     where (cardinality(now.ids) > ${mostSharing}) <> (cardinality(now.ids) - c.more > ${mostSharing})`)
 }
 
-/** What each of these records shares with others, by keys that few enough have. */
-export function readShared(
-  tx: WorkerTx,
-  noun: Mergeable,
-  records: readonly Located[],
-): Promise<{ tenantId: string; id: string; other: string; kind: KeyKind; key: string }[]> {
+/**
+ * The keys of the record `r`. Looked up for each one (`offset 0`): while a table grows by an import its statistics are old,
+ * and a join would read the whole of it for each batch.
+ */
+const heldKeys = (noun: Mergeable): Sql => sql`
+  select k.tenant_id, k.record_id, k.kind, k.key from match_keys k
+  where k.tenant_id = r.tenant_id and k.record_id = r.record_id and k.record_type = ${noun.type} offset 0`
+
+/** Records that have a key in common. */
+export interface Group {
+  readonly tenantId: string
+  readonly kind: KeyKind
+  readonly key: string
+  readonly ids: readonly string[]
+}
+
+/** The keys of these records that others have too, but few enough, each with all who have it. */
+export function readGroups(tx: WorkerTx, noun: Mergeable, records: readonly Located[]): Promise<Group[]> {
   const { tenants, ids } = placesOf(records)
   return tx.query(sql`
     with mine as materialized (
-      select k.tenant_id, k.record_id, k.kind, k.key
+      select distinct h.tenant_id, h.kind, h.key
       from unnest(${tenants}::uuid[], ${ids}::uuid[]) r(tenant_id, record_id)
-      join match_keys k on k.tenant_id = r.tenant_id and k.record_id = r.record_id and k.record_type = ${noun.type}
-    ), groups as materialized (
-      select s.tenant_id, s.kind, s.key, now.ids
-      from (select distinct tenant_id, kind, key from mine) s
-      cross join lateral (
-        select array_agg(k.record_id) as ids from (
-          select k.record_id from match_keys k
-          where k.tenant_id = s.tenant_id and k.record_type = ${noun.type} and k.kind = s.kind and k.key = s.key
-          limit ${mostSharing + 1}) k) now
-      where cardinality(now.ids) between 2 and ${mostSharing}
+      cross join lateral (${heldKeys(noun)}) h
     )
-    select m.tenant_id as "tenantId", m.record_id as id, o.other, m.kind, m.key
-    from mine m join groups g on g.tenant_id = m.tenant_id and g.kind = m.kind and g.key = m.key
-    cross join lateral unnest(g.ids) o(other) where o.other <> m.record_id`)
+    select m.tenant_id as "tenantId", m.kind, m.key, now.ids
+    from mine m cross join lateral (
+      select array_agg(k.record_id) as ids from (
+        select k.record_id from match_keys k
+        where k.tenant_id = m.tenant_id and k.record_type = ${noun.type} and k.kind = m.kind and k.key = m.key
+        limit ${mostSharing + 1}) k) now
+    where cardinality(now.ids) between 2 and ${mostSharing}`)
 }
 
 /** A pair, the lower id first. */

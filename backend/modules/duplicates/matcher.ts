@@ -37,7 +37,7 @@ export async function match(tx: WorkerTx, noun: Mergeable, records: readonly Loc
     keysOf(noun.sameness, record).map((key) => ({ ...key, tenantId, id })),
   )
   const others = await writeKeys(tx, noun, records, keys)
-  await pairAnew(tx, noun, [...new Map([...records, ...others].map((one) => [recordKey(one), one])).values()])
+  await pairAnew(tx, noun, [...new Map([...records, ...others].map((one) => [recordKey(one), one])).values()], live)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Tx } from '../../kernel/db/database.ts'
-import { fill, planCache } from '../../kernel/db/plan.ts'
+import { fillAnew, planCache } from '../../kernel/db/plan.ts'
 import { columnOf, type Entity } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
@@ -52,7 +52,7 @@ export async function findMatches(tx: Tx, plan: Plan, drafts: readonly Draft[]):
       order by a.place, r.created_at, r.id`
   })
   const values = { tenant: tx.ctx.tenantId, holders: scopeUsers(scope), rows: JSON.stringify(asked) }
-  const rows = await tx.query<Match & { place: number }>(fill(statement, values))
+  const rows = await tx.query<Match & { place: number }>(fillAnew(statement, values))
   return new Map(
     rows.flatMap(({ place, id, before }) => {
       const draft = drafts[place]

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
-import { type Binder, fill, planCache } from '../../kernel/db/plan.ts'
+import { type Binder, fillAnew, planCache } from '../../kernel/db/plan.ts'
 import { columnOf } from '../../kernel/entity/define.ts'
 import type { Field } from '../../kernel/entity/fields.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
@@ -93,7 +93,7 @@ function findRecords(tx: Tx, registry: Registry, { type, by }: Wanted, wanted: r
     order by 1, x.created_at, x.id`
   const plan = plans(`${type} ${by} ${scopeShape(scope)}`, write)
   const texts = wanted.map(({ text }) => text)
-  return tx.query<Hit>(fill(plan, { tenant: tx.ctx.tenantId, holders: scopeUsers(scope), texts }))
+  return tx.query<Hit>(fillAnew(plan, { tenant: tx.ctx.tenantId, holders: scopeUsers(scope), texts }))
 }
 
 /** Nouns of which a tenant has few have no column with the normal form; keys of one's own are exact, but for case. */

@@ -63,6 +63,13 @@ export interface Entity extends EntityDefinition {
   readonly shownSchema: z.ZodType
 }
 
+/** A noun whose duplicates are found, and whose records can be merged. */
+export type Mergeable = Entity & { readonly sameness: Sameness }
+
+/** The nouns that say by what their records are the same. */
+export const mergeableOf = (entities: ReadonlyMap<string, Entity>): Mergeable[] =>
+  [...entities.values()].filter((entity): entity is Mergeable => entity.sameness !== undefined)
+
 /** Declares a noun. REST, validation, OpenAPI, events, diffs, search documents and bulk follow from it. */
 export function defineEntity(definition: EntityDefinition): Entity {
   const table = definition.table ?? definition.path

@@ -1,8 +1,9 @@
 import sql, { raw } from 'sql-template-tag'
 import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import type { Turn } from '../../kernel/jobs/job.ts'
+import type { Located } from './located.ts'
 import { match } from './matcher.ts'
-import type { Located, Mergeable } from './mergeable.ts'
 
 /** Makes the keys of records that were written before anybody looked for duplicates; each noun is gone through once. */
 export async function backfill(

@@ -1,5 +1,6 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
@@ -16,7 +17,6 @@ import {
 } from './duplicate.queries.ts'
 import { type Evidence, weigh } from './evidence.ts'
 import { comparableName, keysOf } from './keys.ts'
-import type { Mergeable } from './mergeable.ts'
 
 /** A pair both of whose records the caller may read. */
 export type SeenPair = KeptPair & { readonly a: Values; readonly b: Values }

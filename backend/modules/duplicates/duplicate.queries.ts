@@ -1,12 +1,12 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { type Binder, fill, planCache } from '../../kernel/db/plan.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { mostSharing, type Reason } from './evidence.ts'
 import type { KeyKind, MatchKey } from './keys.ts'
-import type { Mergeable } from './mergeable.ts'
 
 /** Where a page of pairs ended. */
 export interface Place {

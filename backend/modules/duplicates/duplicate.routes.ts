@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
-import { named } from '../../kernel/entity/define.ts'
+import { type Mergeable, named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { cursorSchema, limitSchema, pageOf, readPlace, writeCursor } from '../../kernel/http/page.ts'
@@ -8,7 +8,6 @@ import { type Route, route } from '../../kernel/http/route.ts'
 import { dismiss, findAlike, isSeen, pageOfPairs, type SeenPair, undismiss } from './duplicate.actions.ts'
 import { readPairsOf } from './duplicate.queries.ts'
 import { keyMembers } from './keys.ts'
-import type { Mergeable } from './mergeable.ts'
 
 /** The calls about the duplicates of a noun: all pairs, those of a record, a look before a create, and "these are two". */
 export function duplicateRoutes(db: Database, noun: Mergeable, records: Repository): Route[] {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contact } from '../../entities/contacts/contact.entity.ts'
+import { mergeableOf } from '../../kernel/entity/define.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
 import { backfill } from './backfill.ts'
-import { mergeableOf } from './mergeable.ts'
 
 let house: TestApp
 let alice: Client
@@ -125,6 +125,7 @@ describe('what makes a pair', () => {
       'equal',
     ],
     ['the legal form', { name: 'Müller & Söhne GmbH & Co. KG' }, { name: 'Muller Sohne' }, 'name', 'equal'],
+    ['letters with a stroke', { name: 'Guovdageaiŋŋu Áŧŧá AS' }, { name: 'Guovdageainnu Atta' }, 'name', 'equal'],
     ['the order of the words', { name: 'Engines, Analytical Ltd.' }, { name: 'Analytical Engines' }, 'name', 'equal'],
     ['a slip of the pen', { name: 'Analytical Engines' }, { name: 'Analitical Engines Inc.' }, 'name', 'similar'],
   ] as const)('of companies: %s', async (_what, one, other, field, kind) => {

@@ -1,12 +1,11 @@
 import type { Database, Tx } from '../../kernel/db/database.ts'
-import type { Entity } from '../../kernel/entity/define.ts'
+import { type Entity, mergeableOf } from '../../kernel/entity/define.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import type { Module } from '../../kernel/module.ts'
 import { backfill } from './backfill.ts'
 import { findAlike } from './duplicate.actions.ts'
 import { duplicateRoutes } from './duplicate.routes.ts'
 import { duplicatesSubscription } from './matcher.ts'
-import { mergeableOf } from './mergeable.ts'
 
 /** Finds records that may be the same: keys and pairs that a subscription keeps, so that no call looks through all of them. */
 export function duplicatesModule(deps: {

@@ -1,11 +1,12 @@
 import sql, { type Sql } from 'sql-template-tag'
 import type { WorkerTx } from '../../kernel/db/database.ts'
 import { fillAnew, planCache } from '../../kernel/db/plan.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { type Evidence, mostSharing } from './evidence.ts'
 import { type KeyKind, keyMembers, type MatchKey } from './keys.ts'
-import { type Located, type Mergeable, recordKey } from './mergeable.ts'
+import { type Located, recordKey } from './located.ts'
 
 /** A live record with the members that its keys are made of. */
 export interface Matched extends Located {

@@ -1,10 +1,11 @@
 import sql from 'sql-template-tag'
 import type { WorkerTx } from '../../kernel/db/database.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Subscription } from '../../kernel/events/subscription.ts'
 import { keyMembers, keysOf } from './keys.ts'
+import { type Located, recordKey } from './located.ts'
 import { readMatched, writeKeys } from './match.queries.ts'
-import { type Located, type Mergeable, recordKey } from './mergeable.ts'
 import { pairAnew } from './pairs.ts'
 
 /** Records of each type whose keys may have changed. */

@@ -1,8 +1,9 @@
 import type { WorkerTx } from '../../kernel/db/database.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import { weigh } from './evidence.ts'
 import { comparableName, type MatchKey } from './keys.ts'
+import { type Located, recordKey } from './located.ts'
 import { type Group, type Matched, type Pair, readGroups, readMatched, writePairs } from './match.queries.ts'
-import { type Located, type Mergeable, recordKey } from './mergeable.ts'
 
 /** Works out anew which pairs these records are in. What has been read of them already need not be read again. */
 export async function pairAnew(

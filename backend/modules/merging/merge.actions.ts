@@ -1,5 +1,5 @@
 import type { Tx } from '../../kernel/db/database.ts'
-import type { Entity } from '../../kernel/entity/define.ts'
+import type { Entity, Mergeable } from '../../kernel/entity/define.ts'
 import type { Changed, Expected, Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, invalid, type MemberError, notFound, rule, stale } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -7,7 +7,7 @@ import { ancestorsOf, parentMembers } from './ancestors.ts'
 import { moveHanging } from './hanging.ts'
 import { addAliases, aliasesAmong, keepMerge, type Locked, lockRecords } from './merge.queries.ts'
 import { findReferrers, pointAnew } from './references.ts'
-import { asValues, combine, differences, type Mergeable, membersOf, type Take } from './values.ts'
+import { asValues, combine, differences, membersOf, type Take } from './values.ts'
 
 /** What merging stands on. */
 export interface MergingDeps {

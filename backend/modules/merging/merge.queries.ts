@@ -1,13 +1,13 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, planCache } from '../../kernel/db/plan.ts'
-import { columnOf } from '../../kernel/entity/define.ts'
+import { columnOf, type Mergeable } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import type { Hanging } from './hanging.ts'
 import type { Referrers } from './references.ts'
-import type { Mergeable, Take } from './values.ts'
+import type { Take } from './values.ts'
 
 /** A record that is locked, with what the caller may do with it. */
 export interface Locked {

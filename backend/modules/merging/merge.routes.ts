@@ -1,14 +1,13 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { recordAnswer } from '../../kernel/entity/answer.ts'
-import { named } from '../../kernel/entity/define.ts'
+import { type Mergeable, named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { invalid, type MemberError } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { JsonText, type Route, route } from '../../kernel/http/route.ts'
 import { type MergingDeps, merge, mostMoved, type Wish } from './merge.actions.ts'
 import { unmerge } from './unmerge.actions.ts'
-import type { Mergeable } from './values.ts'
 
 /** The calls that make one record of several, and several of one again. */
 export function mergeRoutes(db: Database, deps: MergingDeps, noun: Mergeable): Route[] {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Tx } from '../../kernel/db/database.ts'
+import type { Mergeable } from '../../kernel/entity/define.ts'
 import type { Expected, Stored, Values } from '../../kernel/entity/repository.ts'
 import { conflict, forbidden, invalid, notFound, rule, stale } from '../../kernel/errors.ts'
 import { ancestorsOf, parentMembers } from './ancestors.ts'
@@ -16,7 +17,7 @@ import {
   type Merge,
 } from './merge.queries.ts'
 import { type Left, pointAnew, type Referrers } from './references.ts'
-import { asValues, combine, differences, type Mergeable, membersOf } from './values.ts'
+import { asValues, combine, differences, membersOf } from './values.ts'
 
 /** What was given back, and what somebody had changed meanwhile, so that it stays as it is. */
 export interface Unmerged {

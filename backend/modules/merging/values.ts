@@ -1,10 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Entity, Sameness } from '../../kernel/entity/define.ts'
+import type { Entity, Mergeable } from '../../kernel/entity/define.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { rule } from '../../kernel/errors.ts'
-
-/** A noun whose records can be merged. */
-export type Mergeable = Entity & { readonly sameness: Sameness }
 
 /** A record that takes part in a merge. */
 export interface Part {

@@ -1,3 +1,6 @@
+import { distance } from '../../kernel/distance.ts'
+import { withoutStrokes } from '../../kernel/letters.ts'
+
 /** The words of a name without case, accents and, for an organisation, its legal form; sorted, so that order is nothing. */
 export function nameWords(name: string, of: 'person' | 'organisation'): string[] {
   const words = [...folded(name).matchAll(/[\p{L}\p{N}]+/gu)].map(([word]) => word)
@@ -20,31 +23,16 @@ export function soundOf(word: string): string {
 export function isSimilar(a: string, b: string): boolean {
   const longest = Math.max(a.length, b.length)
   const allowed = longest < 5 ? 0 : longest < 9 ? 1 : longest < 14 ? 2 : 3
-  return Math.abs(a.length - b.length) <= allowed && distance(a, b) <= allowed
+  return distance(a, b, allowed) <= allowed
 }
 
-function folded(text: string): string {
-  return text
-    .toLowerCase()
-    .normalize('NFKD')
-    .replace(/[\p{M}.'’ʼ]/gu, '')
-    .replace(/[ßæœøđðþłħı]/g, (letter) => withoutStroke[letter] ?? '')
-    .normalize('NFKC')
-}
-
-/** Letters that Unicode does not take apart. */
-const withoutStroke: Readonly<Record<string, string>> = {
-  ß: 'ss',
-  æ: 'ae',
-  œ: 'oe',
-  ø: 'o',
-  đ: 'd',
-  ð: 'd',
-  þ: 'th',
-  ł: 'l',
-  ħ: 'h',
-  ı: 'i',
-}
+const folded = (text: string): string =>
+  withoutStrokes(
+    text
+      .toLowerCase()
+      .normalize('NFKD')
+      .replace(/[\p{M}.'’ʼ]/gu, ''),
+  ).normalize('NFKC')
 
 /** Dots have gone by now: `S.A.` is `sa`. */
 const legalForms = new Set(
@@ -60,22 +48,3 @@ const classes: Readonly<Record<string, string>> = Object.fromEntries(
     [...letters].map((letter) => [letter, code]),
   ),
 )
-
-/** Letters left out, put in, exchanged or swapped with their neighbour (optimal string alignment). */
-function distance(a: string, b: string): number {
-  let before: number[] = []
-  let last = Array.from({ length: b.length + 1 }, (_none, place) => place)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1]
-      let least = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1))
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        least = Math.min(least, (before[j - 2] ?? 0) + 1)
-      row.push(least)
-    }
-    before = last
-    last = row
-  }
-  return last[b.length] ?? 0
-}

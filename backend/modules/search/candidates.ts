@@ -1,6 +1,6 @@
 import type { Tx } from '../../kernel/db/database.ts'
+import { distance } from '../../kernel/distance.ts'
 import type { Scope } from '../../kernel/rights.ts'
-import { distance } from './distance.ts'
 import { holderMark, keyOf, quoted, tagMark } from './document.ts'
 import { editsIn, isCounted, type Question, telling } from './question.ts'
 import {

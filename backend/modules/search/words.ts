@@ -1,3 +1,5 @@
+import { withoutStrokes } from '../../kernel/letters.ts'
+
 /** A word of a text: the plain forms by which it is found, the usual one first, and where it stands. */
 export interface Word {
   readonly forms: readonly [string, ...string[]]
@@ -70,30 +72,11 @@ const longest = 64
 function plain(part: string): string {
   const small = part.toLowerCase()
   if (/^[a-z0-9]*$/.test(small)) return small.slice(0, longest)
-  const bare = small
+  const letters = small
     .normalize('NFKD')
     // Once more: some capitals are only seen when they are taken apart.
     .toLowerCase()
     .replace(/[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]|[^\p{L}\p{N}\p{M}]/gu, '')
-    .replace(/[ßæœøđðþłħıŋŧʼς]/g, (letter) => withoutStroke[letter] ?? '')
-    .normalize('NFKC')
+  const bare = withoutStrokes(letters).normalize('NFKC')
   return [...bare.slice(0, 2 * longest)].slice(0, longest).join('')
-}
-
-/** Letters that Unicode does not take apart, and people write without their stroke. */
-const withoutStroke: Readonly<Record<string, string>> = {
-  ß: 'ss',
-  æ: 'ae',
-  œ: 'oe',
-  ø: 'o',
-  đ: 'd',
-  ð: 'd',
-  þ: 'th',
-  ł: 'l',
-  ħ: 'h',
-  ı: 'i',
-  ŋ: 'n',
-  ŧ: 't',
-  ʼ: '',
-  ς: 'σ',
 }

@@ -1,5 +1,6 @@
 import { raw, type Sql } from 'sql-template-tag'
 import { z } from 'zod'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import { textSchema } from '../../kernel/entity/fields.ts'
 
 /** The text of a comment: Markdown, in which `@[Name](userId)` mentions somebody. */
@@ -62,16 +63,14 @@ export function mentionsOf(body: string): Mention[] {
 const mention = /@\[[^\]\n]{0,200}\]\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)/gi
 
 /** SQL that prints a time of ours as the API shows it. */
-const time = (column: string): string => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-
 /** SQL that prints the comment of alias `c` as json. */
 export const printedComment: Sql = raw(
   `json_build_object('id', c.id, 'entityType', c.entity_type, 'entityId', c.entity_id, 'body', c.body, 'authorId', c.author_id,
-    'mentions', to_json(c.mentions), 'editedAt', ${time('c.edited_at')}, 'createdAt', ${time('c.created_at')},
-    'updatedAt', ${time('c.updated_at')}, 'version', c.version)`,
+    'mentions', to_json(c.mentions), 'editedAt', ${timeSql('c.edited_at')}, 'createdAt', ${timeSql('c.created_at')},
+    'updatedAt', ${timeSql('c.updated_at')}, 'version', c.version)`,
 )
 
 /** SQL that prints the former text of alias `f` as json. */
 export const printedFormer: Sql = raw(
-  `json_build_object('version', f.version, 'body', f.body, 'writtenAt', ${time('f.written_at')})`,
+  `json_build_object('version', f.version, 'body', f.body, 'writtenAt', ${timeSql('f.written_at')})`,
 )

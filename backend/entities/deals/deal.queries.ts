@@ -1,5 +1,6 @@
 import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { deal } from './deal.entity.ts'
@@ -21,14 +22,12 @@ export interface Stay {
 export async function readStays(tx: Tx, dealId: string): Promise<Stay[]> {
   const rows = await tx.query<Stay & { version: number }>(sql`
     select h.version, h.stage_id as "stageId", coalesce(s.name, h.stage_name) as "stageName", h.pipeline_id as "pipelineId",
-      ${raw(time('h.entered_at'))} as "enteredAt", ${raw(time('h.left_at'))} as "leftAt", h.entered_by_id as "enteredById",
+      ${raw(timeSql('h.entered_at'))} as "enteredAt", ${raw(timeSql('h.left_at'))} as "leftAt", h.entered_by_id as "enteredById",
       extract(epoch from coalesce(h.left_at, greatest(now(), h.entered_at)) - h.entered_at)::double precision as seconds
     from deal_stage_history h left join stages s on s.tenant_id = h.tenant_id and s.id = h.stage_id
     where h.tenant_id = ${tx.ctx.tenantId} and h.deal_id = ${dealId} order by h.version desc limit 1000`)
   return rows.toReversed().map(({ version, ...stay }) => stay)
 }
-
-const time = (column: string): string => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 /**
  * The board of a pipeline (the default one when absent): for each stage the count, the sums in the tenant's currency, how

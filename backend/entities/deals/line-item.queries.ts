@@ -1,5 +1,6 @@
 import sql, { raw, type Sql } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import type { LineItem } from './line-item.ts'
 
 /** What the lines of a deal come to. */
@@ -9,14 +10,12 @@ export interface LineTotals {
   readonly gross: number
 }
 
-const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-
 /** Prints a line of alias `l`, whose deal is `d`, as the API shows it. */
 export const printed =
   raw(`jsonb_build_object('id', l.id, 'productId', l.product_id, 'name', l.name, 'quantity', trim_scale(l.quantity),
   'unitPrice', trim_scale(l.unit_price), 'discountPercent', trim_scale(l.discount_percent), 'discountAmount', trim_scale(l.discount_amount),
   'taxPercent', trim_scale(l.tax_percent), 'currency', d.currency, 'total', trim_scale(l.total), 'tax', trim_scale(l.tax),
-  'position', l.position, 'createdAt', ${time('l.created_at')}, 'updatedAt', ${time('l.updated_at')}, 'createdById', l.created_by_id, 'version', l.version)`)
+  'position', l.position, 'createdAt', ${timeSql('l.created_at')}, 'updatedAt', ${timeSql('l.updated_at')}, 'createdById', l.created_by_id, 'version', l.version)`)
 
 /** The lines of a deal in their order, and what they come to. */
 export async function readLines(tx: Tx, dealId: string): Promise<{ lines: LineItem[]; totals: LineTotals }> {

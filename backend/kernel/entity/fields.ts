@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { timeSql } from '../db/print-time.ts'
 
 export type Operator = 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte' | 'in' | 'nin' | 'contains' | 'startsWith' | 'isNull'
 
@@ -255,7 +256,7 @@ export const time = (options: Options<string> = {}): Field<string> => ({
   kind: 'time',
   schema: instantSchema,
   type: 'timestamptz',
-  print: (column) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  print: timeSql,
   filter: ranged,
   parseFilter: (value) => {
     const instant = /^\d{4}-\d{2}-\d{2}$/.test(value) ? `${value}T00:00:00Z` : value

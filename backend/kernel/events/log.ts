@@ -1,7 +1,8 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { raw, type Sql } from 'sql-template-tag'
 import type { Lane } from '../context.ts'
 import type { Row, WorkerTx } from '../db/database.ts'
 import { named } from '../db/plan.ts'
+import { timeSql } from '../db/print-time.ts'
 import { laneNumber } from './append.ts'
 import { regexOf } from './bus.ts'
 import type { DomainEvent, Position } from './event.ts'
@@ -98,7 +99,7 @@ const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 // `tx_text` and not `tx`: an output column named tx would make `order by tx` sort by text.
 const place: Sql = sql`
   e.tenant_id, e.tx::text as tx_text, e.seq::text as seq_text, e.id, e.lane, e.name, e.type, e.record_id, e.version,
-  to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred_at, e.actor, e.request_id,
+  ${raw(timeSql('e.occurred_at'))} as occurred_at, e.actor, e.request_id,
   e.operation_id, e.ip, e.user_agent`
 
 const columns: Sql = sql`${place}, e.changes, e.record, e.data`

@@ -1,9 +1,10 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import { createPipeline, defaultPipeline } from '../../entities/pipelines/pipeline.actions.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { addMember, createAccount } from '../../entities/users/user.actions.ts'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
@@ -160,7 +161,7 @@ async function answer(deps: Deps, tx: Tx, userId: string, sessionId: string, gen
 /** The tenant as its members see it. */
 export async function readTenant(tx: Tx): Promise<unknown> {
   const [row] = await tx.query(sql`
-    select id, name, timezone, locale, currency, plan, to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt"
+    select id, name, timezone, locale, currency, plan, ${raw(timeSql('created_at'))} as "createdAt"
     from tenants where id = ${tx.ctx.tenantId}`)
   return row
 }

@@ -1,9 +1,10 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import { z } from 'zod'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { user } from '../../entities/users/user.entity.ts'
 import { passwordSchema } from '../../entities/users/user.routes.ts'
 import type { Database } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
@@ -218,9 +219,9 @@ function sessionRoutes(db: Database): Route[] {
         const after = readPlace(query.cursor, list, idPlace)
         const rows = await db.tenant(ctx).query(sql`
           select id, id = ${ctx.sessionId} as current, user_agent as "userAgent", ip as "ipAddress",
-            to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt",
-            to_char(last_used_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "lastUsedAt",
-            to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "expiresAt"
+            ${raw(timeSql('created_at'))} as "createdAt",
+            ${raw(timeSql('last_used_at'))} as "lastUsedAt",
+            ${raw(timeSql('expires_at'))} as "expiresAt"
           from sessions
           where tenant_id = ${ctx.tenantId} and user_id = ${ctx.actor.id} and ended_at is null and expires_at > now()
             and (${after}::uuid is null or id < ${after}::uuid)

@@ -1,5 +1,6 @@
-import sql, { empty, type Sql } from 'sql-template-tag'
+import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import type { ExportRow } from './export.ts'
 
 /** An export as it is shown, but for its link. */
@@ -50,10 +51,8 @@ const fileKey = sql`'exports/' || e.tenant_id || '/' || e.id || '.' || e.format`
 const visible = (tx: Tx): Sql =>
   tx.ctx.rights.scope('user', 'update') === 'all' ? empty : sql`and e.created_by_id = ${tx.ctx.actor.id}`
 
-const time = (column: Sql): Sql => sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-
-const columns = sql`e.id, ${time(sql`e.created_at`)} as "createdAt", e.format, e.file, json_build_object(
+const columns = sql`e.id, ${raw(timeSql('e.created_at'))} as "createdAt", e.format, e.file, json_build_object(
   'id', e.id, 'status', e.status, 'resource', e.resource, 'format', e.format, 'filters', e.options -> 'filters',
   'sort', e.options -> 'sort', 'columns', e.options -> 'columns', 'total', e.total, 'processed', e.processed,
-  'size', e.file -> 'size', 'failure', e.failure, 'createdById', e.created_by_id, 'createdAt', ${time(sql`e.created_at`)},
-  'updatedAt', ${time(sql`e.updated_at`)}, 'completedAt', ${time(sql`e.completed_at`)}) as record`
+  'size', e.file -> 'size', 'failure', e.failure, 'createdById', e.created_by_id, 'createdAt', ${raw(timeSql('e.created_at'))},
+  'updatedAt', ${raw(timeSql('e.updated_at'))}, 'completedAt', ${raw(timeSql('e.completed_at'))}) as record`

@@ -1,5 +1,6 @@
-import sql, { empty, type Sql } from 'sql-template-tag'
+import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import type { ImportRow } from './import.ts'
 
 /** An import as the API shows it, as JSON text; of others' imports only for who may see all. */
@@ -24,7 +25,7 @@ export function listImports(
 ): Promise<(Place & { json: string })[]> {
   const { resource, status } = filters
   return tx.query(sql`
-    select ${printed}::text as json, ${time(sql`i.created_at`)} as "createdAt", i.id from imports i
+    select ${printed}::text as json, ${raw(timeSql('i.created_at'))} as "createdAt", i.id from imports i
     where i.tenant_id = ${tx.ctx.tenantId} ${visible(tx)}
       ${resource === undefined ? empty : sql`and i.resource = ${resource}`}
       ${status === undefined ? empty : sql`and ${shownStatus} = ${status}`}
@@ -68,8 +69,6 @@ const columns = sql`i.id, i.status, i.resource, i.options, i.reading, i.file, i.
 /** An undoing that is under way is work that runs. */
 const shownStatus = sql`case i.status when 'undoing' then 'running' else i.status end`
 
-const time = (column: Sql): Sql => sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-
 /** SQL that prints an import of alias `i`. */
 export const printed: Sql = sql`(json_build_object(
   'id', i.id, 'status', ${shownStatus}, 'resource', i.resource, 'dryRun', i.options -> 'dryRun',
@@ -83,8 +82,8 @@ export const printed: Sql = sql`(json_build_object(
   'percent', case when i.status in ('completed', 'undone') then 100 when coalesce(i.total, 0) = 0 then 0
     else least(i.processed::bigint * 100 / i.total, 100) end,
   'made', i.made, 'preview', i.preview, 'failure', i.failure, 'undo', i.undo, 'operationId', i.operation_id,
-  'createdById', i.created_by_id, 'createdAt', ${time(sql`i.created_at`)}, 'updatedAt', ${time(sql`i.updated_at`)},
-  'completedAt', ${time(sql`i.completed_at`)}))`
+  'createdById', i.created_by_id, 'createdAt', ${raw(timeSql('i.created_at'))}, 'updatedAt', ${raw(timeSql('i.updated_at'))},
+  'completedAt', ${raw(timeSql('i.completed_at'))}))`
 
 /** Which of these files an import has. */
 export async function importFilesAmong(db: WorkerTx, keys: readonly string[]): Promise<ReadonlySet<string>> {

@@ -1,5 +1,6 @@
-import sql, { type Sql } from 'sql-template-tag'
+import sql, { raw, type Sql } from 'sql-template-tag'
 import { z } from 'zod'
+import { timeSql } from '../../kernel/db/print-time.ts'
 
 /** The shape of an entry of the inbox. */
 export const notificationSchema = z
@@ -49,7 +50,7 @@ export const printed: Sql = sql`jsonb_build_object(
   'id', n.id, 'type', n.type, 'title', n.title, 'message', n.message, 'priority', n.priority,
   'entityType', n.entity_type, 'entityId', n.entity_id, 'actionLabel', n.action_label, 'actionUrl', n.action_url,
   'data', n.data, 'read', n.read_at is not null,
-  'readAt', to_char(n.read_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-  'snoozedUntil', to_char(n.snoozed_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-  'expiresAt', to_char(n.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-  'createdAt', to_char(n.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`
+  'readAt', ${raw(timeSql('n.read_at'))},
+  'snoozedUntil', ${raw(timeSql('n.snoozed_until'))},
+  'expiresAt', ${raw(timeSql('n.expires_at'))},
+  'createdAt', ${raw(timeSql('n.created_at'))})`

@@ -1,5 +1,6 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 
 /** A document that may be an answer, as the index knows it. */
 export interface Candidate {
@@ -94,7 +95,7 @@ export async function countDocuments(tx: Tx, types: readonly string[]): Promise<
 export async function readWaiting(tx: WorkerTx): Promise<{ lane: number; since: string | null }[]> {
   return tx.query(sql`
     select c.lane, (
-      select to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') from events e
+      select ${raw(timeSql('e.occurred_at'))} from events e
       where e.lane = c.lane and (e.tx, e.seq) > (c.tx, c.seq) order by e.tx, e.seq limit 1) as since
     from event_cursors c where c.subscription = 'search' order by c.lane`)
 }

@@ -1,6 +1,7 @@
-import sql, { empty, type Sql } from 'sql-template-tag'
+import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import { isMergedSql } from '../../kernel/entity/aliases.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
@@ -96,7 +97,7 @@ const beyond = (after: Place | null): Sql =>
     : sql`and a.occurred_at <= ${after.occurredAt}::timestamptz
           and (a.occurred_at, a.id) < (${after.occurredAt}::timestamptz, ${after.id}::uuid)`
 
-const time: Sql = sql`to_char(a.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+const time: Sql = raw(timeSql('a.occurred_at'))
 
 const printed: Sql = sql`
   ${time} as "occurredAt", a.id, json_build_object(

@@ -9,6 +9,7 @@ import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
+import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import type { Rights } from '../../kernel/rights.ts'
@@ -149,7 +150,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       problems: [401],
       handle: async (caller, { body }) => {
         const sent = body?.refreshToken
-        const token = sent ?? readCookie(caller.header('Cookie'))
+        const token = sent ?? readCookie(caller.header('Cookie'), cookieName)
         if (token === undefined) throw invalidMember('refreshToken', 'is required, as no cookie holds one', 'required')
         return signedIn(200, await refresh(options, caller, token), sent === undefined, options)
       },
@@ -276,13 +277,7 @@ function signedIn(
 const cookieName = 'clientforge_refresh'
 
 const cookieOf = (value: string, seconds: number, { secureCookies }: AuthOptions): string =>
-  `${cookieName}=${value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secureCookies ? '; Secure' : ''}`
-
-const readCookie = (header: string | undefined): string | undefined =>
-  header
-    ?.split(/; */)
-    .find((pair) => pair.startsWith(`${cookieName}=`))
-    ?.slice(cookieName.length + 1) || undefined
+  printCookie(cookieName, value, { path: '/api/v1/auth', seconds, secure: secureCookies })
 
 /** What Postgres cannot hold is no account's email. */
 const clean = (values: { email: string; password: string }) => ({

@@ -8,6 +8,7 @@ import express, {
 import { z } from 'zod'
 import type { Operator } from '../../kernel/context.ts'
 import { forbidden, unauthenticated } from '../../kernel/errors.ts'
+import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import type { Logger } from '../../kernel/log.ts'
 import { createAttempts } from './attempts.ts'
@@ -45,11 +46,11 @@ export function mountDashboard(app: Express, options: DashboardPages): void {
   const attempts = createAttempts({ most: 10, withinMs: 15 * 60_000 })
   const form = express.urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 })
   const operatorOf = async (request: ExpressRequest): Promise<Operator | undefined> => {
-    const cookie = readCookie(request.get('Cookie'))
+    const cookie = readCookie(request.get('Cookie'), cookieName)
     return cookie === undefined ? undefined : operators.identifyPage(cookie, callerOf(request))
   }
   const cookieOf = (value: string, seconds: number): string =>
-    `${cookieName}=${value}; Path=/admin; HttpOnly; SameSite=Strict; Max-Age=${seconds}${options.secureCookies ? '; Secure' : ''}`
+    printCookie(cookieName, value, { path: '/admin', seconds, secure: options.secureCookies })
 
   app.use('/admin', (request, response, next) => {
     response.set('Referrer-Policy', 'same-origin')
@@ -147,12 +148,6 @@ function isOwn(request: ExpressRequest, publicUrl: string | undefined): boolean 
 }
 
 const credentialsSchema = z.object({ email: z.string(), password: z.string() }).catch({ email: '', password: '' })
-
-const readCookie = (header: string | undefined): string | undefined =>
-  header
-    ?.split(/; */)
-    .find((pair) => pair.startsWith(`${cookieName}=`))
-    ?.slice(cookieName.length + 1) || undefined
 
 const callerOf = (request: ExpressRequest): Caller => ({
   requestId: request.id,

@@ -84,6 +84,7 @@ module.exports = {
 
     apart('entities-meet-by-definition', "Of another noun only its definition, '*.entity.ts'.", 'entities', [
       '\\.entity\\.ts$',
+      '^backend/entities/records\\.ts$',
     ]),
     apart('adapters-keep-apart', 'A capability needs no other capability.', 'adapters'),
     apart('modules-keep-apart', "Modules meet in events, or in the types of a '*.port.ts'.", 'modules', [

@@ -31,6 +31,7 @@ async function makeEntity(): Promise<void> {
 Now add
   to backend/entities/index.ts        import { ${type} } from './${path}/${type}.entity.ts'
                                       { entity: ${type}, offers: everything },
+  to backend/entities/records.ts      '${type}'
   to backend/test/client.ts, paths    ${type}: '/${path}',
   and its examples                    ${type}: { name: 'One' },
   to backend/test/operations.ts       ...records('${title}', '${type}', { name: 'One' }),`)

@@ -27,6 +27,7 @@ import { note } from './notes/note.entity.ts'
 import { pipeline } from './pipelines/pipeline.entity.ts'
 import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
 import { product } from './products/product.entity.ts'
+import { recordTypes } from './records.ts'
 import { scoredByRules } from './scoring-rules/scored.ts'
 import { fittingRules } from './scoring-rules/scoring-rule.actions.ts'
 import { scoringRule } from './scoring-rules/scoring-rule.entity.ts'
@@ -88,7 +89,7 @@ const nouns: readonly Noun[] = [
 ]
 
 /** What the contract calls a CRM record. */
-const isRecord = ({ offers }: Noun): boolean => offers === everything
+const isRecord = ({ entity }: Noun): boolean => recordTypes.some((type) => type === entity.type)
 
 /** All nouns, wired to the engine. */
 export interface Entities {

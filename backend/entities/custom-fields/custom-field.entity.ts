@@ -3,6 +3,7 @@ import { customProblem } from '../../kernel/entity/custom.ts'
 import { defineEntity, type Entity } from '../../kernel/entity/define.ts'
 import { choice, flag, integer, json, ruled, text, textSchema } from '../../kernel/entity/fields.ts'
 import type { MemberError } from '../../kernel/errors.ts'
+import { recordTypes } from '../records.ts'
 
 export const customFieldTypes = [
   'text',
@@ -24,7 +25,7 @@ const defined = defineEntity({
   path: 'custom-fields',
   table: 'custom_fields',
   fields: {
-    resource: choice(['contact', 'company', 'deal', 'task', 'note', 'lead', 'product', 'interaction'], {
+    resource: choice(recordTypes, {
       required: true,
       fixed: true,
       filter: ['eq', 'in'],

@@ -1,5 +1,6 @@
 import { defineEntity } from '../../kernel/entity/define.ts'
 import { choice, customFields, integer, longText, related, tags, text, time } from '../../kernel/entity/fields.ts'
+import { recordTypes } from '../records.ts'
 
 /** What was said to whom: a call, a meeting, a message. It moves `lastContactedAt` of the contacts that took part. */
 export const interaction = defineEntity({
@@ -13,7 +14,7 @@ export const interaction = defineEntity({
     occurredAt: time({ neverNull: true, sort: true, describe: 'Absent: now' }),
     durationMinutes: integer({ min: 0, max: 100_000, sort: true }),
     participants: related(['contact', 'lead', 'user'], { describe: 'Who took part' }),
-    related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction'], {
+    related: related(recordTypes, {
       describe: 'What it is about',
     }),
     tags: tags(),

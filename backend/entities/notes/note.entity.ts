@@ -1,5 +1,6 @@
 import { defineEntity } from '../../kernel/entity/define.ts'
 import { customFields, flag, longText, related, tags } from '../../kernel/entity/fields.ts'
+import { recordTypes } from '../records.ts'
 
 /** What somebody wrote down about one or several records, in Markdown. */
 export const note = defineEntity({
@@ -8,7 +9,7 @@ export const note = defineEntity({
   fields: {
     body: longText({ required: true, searched: 'B', filter: [] }),
     pinned: flag(),
-    related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction']),
+    related: related(recordTypes),
     tags: tags(),
     customFields: customFields(),
   },

@@ -14,6 +14,7 @@ import {
   time,
 } from '../../kernel/entity/fields.ts'
 import { newId } from '../../kernel/ids.ts'
+import { recordTypes } from '../records.ts'
 
 const line = (max: number) => textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty' })
 
@@ -50,7 +51,7 @@ export const task = defineEntity({
     assigneeIds: refs('user', { include: 'assignees' }),
     parentId: ref('task', { include: 'parent' }),
     checklist: json(checklist, { default: [], describe: 'Its steps in their order; each keeps its id' }),
-    related: related(['contact', 'company', 'lead', 'deal', 'task', 'note', 'product', 'interaction']),
+    related: related(recordTypes),
     completedAt: time({ readOnly: true, sort: true }),
     tags: tags(),
     customFields: customFields(),

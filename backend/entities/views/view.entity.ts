@@ -1,9 +1,7 @@
 import { z } from 'zod'
 import { defineEntity } from '../../kernel/entity/define.ts'
 import { choice, flag, json, ref, text, textSchema } from '../../kernel/entity/fields.ts'
-
-/** The nouns whose lists can be saved as views. */
-export const viewed = ['contact', 'company', 'lead', 'deal', 'task', 'note', 'interaction', 'product'] as const
+import { recordTypes } from '../records.ts'
 
 const one = z.union([textSchema(1_000), z.number(), z.boolean()])
 
@@ -13,7 +11,7 @@ export const view = defineEntity({
   path: 'views',
   fields: {
     name: text({ required: true, max: 100, filter: [] }),
-    resource: choice(viewed, { required: true, fixed: true, filter: ['eq'] }),
+    resource: choice(recordTypes, { required: true, fixed: true, filter: ['eq'] }),
     filters: json(z.record(textSchema(200), z.union([one, z.array(one).max(100)])), {
       default: {},
       describe: 'Parameters of the list, as `{"status": "open", "value[gte]": 1000, "ownerId": "me"}`',

@@ -9,8 +9,9 @@ import { notFound } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { recordTypes } from '../records.ts'
 import { createView, removeView, updateView, type ViewDeps } from './view.actions.ts'
-import { view, viewed } from './view.entity.ts'
+import { view } from './view.entity.ts'
 import { findView, listViews } from './view.queries.ts'
 
 /** Saved views: one's own, and those that are shared. */
@@ -31,7 +32,7 @@ export function viewRoutes(
       summary: 'Your own views and those that are shared, by name',
       tag: 'views',
       query: z.strictObject({
-        resource: z.enum(viewed).optional(),
+        resource: z.enum(recordTypes).optional(),
         shared: z.enum(['private', 'shared']).optional(),
         limit: limitSchema,
         cursor: cursorSchema,

@@ -84,7 +84,7 @@ export function createBullEngine<Connection>(store: Store<Connection>, log: Logg
         await queueOf(queue).upsertJobScheduler(
           name,
           { pattern: cron, tz: timezone },
-          { name, opts: { ...finished, priority: 1 } },
+          { name, opts: { ...fate, priority: 1 } },
         )
     },
     standing: async (queue) => {
@@ -146,8 +146,8 @@ export function createBullEngine<Connection>(store: Store<Connection>, log: Logg
 
 const batch = 1_000
 
-/** Done work stays until a schedule has seen that nobody can deliver it again; failed work until an operator cleans it. */
-const finished = {
+/** What becomes of work. When done it stays until a schedule has seen that nobody can deliver it again, when failed until an operator cleans it. */
+const fate = {
   removeOnComplete: false,
   removeOnFail: false,
   // The log says where it failed; the dashboard is to show no path of the host.
@@ -161,7 +161,7 @@ function asBulk(job: NewJob) {
     name: job.name,
     data: job.data,
     opts: {
-      ...finished,
+      ...fate,
       jobId: job.id,
       priority: job.turn,
       delay: job.delay,

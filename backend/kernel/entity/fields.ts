@@ -341,7 +341,7 @@ export const refs = (type: string, options: Options<string[]> = {}): Field<strin
   ...options,
 })
 
-/** What a note or a task is about: `[{type, id}]`; filtered by the id. */
+/** Records of several nouns, what a note is about or who took part in a call: `[{type, id}]`; filtered by the id. */
 export const related = (types: readonly [string, ...string[]], options: Options<Related[]> = {}): Field<Related[]> => ({
   kind: 'related',
   refs: types,

@@ -9,8 +9,9 @@ export type Encoding = (typeof encodings)[number]
 const sampled = 65_536
 
 /**
- * Recognises the encoding of a text: its byte order mark says it; else it is UTF-8 when all of it is valid UTF-8; UTF-16
- * shows in its zeros; what is left is Windows-1252, unless it is surely one of the multi-byte encodings that we do not read.
+ * Recognises the encoding of a text: its byte order mark says it; UTF-16 without one shows in its zeros, which would be
+ * valid UTF-8; else it is UTF-8 when all of it is valid UTF-8; what is left is Windows-1252, unless it is surely one of
+ * the multi-byte encodings that we do not read.
  */
 export async function recogniseEncoding(bytes: Readable): Promise<Encoding | null> {
   const decoder = new TextDecoder('utf-8', { fatal: true })

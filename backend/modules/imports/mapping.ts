@@ -101,7 +101,7 @@ function refuseTwice(columns: readonly ColumnTarget[], wrong: (path: string, mes
 
 const matchable = new Set(['text', 'email', 'phone', 'url', 'number', 'date', 'choice', 'currency', 'ref'])
 
-/** Without `matchBy` a row is told by its id, its external id or its email, whichever the table has. */
+/** Without `matchBy` a row is told by its id, its external id, its email, SKU or domain, whichever of them the table has first. */
 function matchOf(
   entity: Entity,
   targets: ReadonlyMap<string, Target>,

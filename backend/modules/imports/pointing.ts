@@ -51,7 +51,7 @@ async function resolve(
   for (const { draft, pointer, wanted } of open) {
     const id = made(wanted) ?? found(wanted)
     if (typeof id === 'string' && id !== 'several') point(draft, pointer, id)
-    else draft.errors.push(notFound(draft, pointer, id === 'several' ? 'several' : reasonOf(made, wanted)))
+    else draft.errors.push(unresolved(draft, pointer, id === 'several' ? 'several' : reasonOf(made, wanted)))
   }
 }
 
@@ -125,7 +125,7 @@ const reasons: Readonly<Record<string, (type: string, by: string) => string>> = 
 }
 
 /** An error that says what was not found. */
-export const notFound = (draft: Pick<Draft, 'line'>, { target, column, text }: Pointer, reason: string) => ({
+const unresolved = (draft: Pick<Draft, 'line'>, { target, column, text }: Pointer, reason: string) => ({
   line: draft.line,
   column: column || target.path,
   value: text,

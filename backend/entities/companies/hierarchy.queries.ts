@@ -6,6 +6,7 @@ import { notFound } from '../../kernel/errors.ts'
 import type { Scope } from '../../kernel/rights.ts'
 import { contact } from '../contacts/contact.entity.ts'
 import { deal } from '../deals/deal.entity.ts'
+import { convertedSql, rateSql } from '../exchange-rates/exchange-rate.entity.ts'
 import { company } from './company.entity.ts'
 
 /** How far a hierarchy is looked at: levels up and down, and companies in all. */
@@ -72,7 +73,7 @@ export async function readTree(
         where ${readable(deal, ofDeals)} and r.archived_at is null and r.status in ('open', 'won') group by 1, 2, 3
       ),
       sums as (
-        select d.*, case when d.currency = h.currency then 1 else exchange_rate_at(${tenant}, d.currency, d.day) end as rate from days d cross join home h
+        select d.*, ${rateSql(tenant, 'd.currency', 'h.currency', 'd.day')} as rate from days d cross join home h
       )
       select coalesce((select json_agg(a order by a.depth) from above a where a.depth < 0), '[]') as above,
         coalesce((select json_agg(t order by t.depth, t.name, t.id) from tree t), '[]') as below,
@@ -81,9 +82,9 @@ export async function readTree(
         json_build_object('companies', (select count(*) from tree),
           'contacts', (select count(*) from tree t join contacts r on r.company_id = t.id where ${readable(contact, ofContacts)} and r.archived_at is null),
           'openDeals', coalesce(sum(s.count) filter (where s.status = 'open'), 0),
-          'openValue', trim_scale(round(coalesce(sum(s.value * s.rate) filter (where s.status = 'open'), 0), 4)),
+          'openValue', ${convertedSql('s.value * s.rate', "s.status = 'open'")},
           'wonDeals', coalesce(sum(s.count) filter (where s.status = 'won'), 0),
-          'wonValue', trim_scale(round(coalesce(sum(s.value * s.rate) filter (where s.status = 'won'), 0), 4)),
+          'wonValue', ${convertedSql('s.value * s.rate', "s.status = 'won'")},
           'currency', (select currency from home),
           'unconverted', (select coalesce(json_agg(l order by l.currency), '[]') from (
             select u.currency, sum(u.count) as count, trim_scale(sum(u.value)) as value from sums u where u.rate is null and u.value is not null group by 1) l)) as sums

@@ -16,6 +16,10 @@ import {
 
 const stageProbability = '(select s.probability from stages s where s.tenant_id = r.tenant_id and s.id = r.stage_id)'
 
+/** SQL of what a deal is worth by how likely it is to be won: as was said of it itself, else of its stage. */
+export const weightedSql = (deal: string, ofStage: string): string =>
+  `round(${deal}.value * coalesce(${deal}.probability_set, ${ofStage}) / 100, 4)`
+
 /** A sale on its way through a pipeline. Its status is the kind of its stage. */
 export const deal = defineEntity({
   type: 'deal',
@@ -70,7 +74,7 @@ export const deal = defineEntity({
     weightedValue: money({
       readOnly: true,
       filter: [],
-      expression: `trim_scale(round(r.value * coalesce(r.probability_set, ${stageProbability}) / 100, 4))`,
+      expression: `trim_scale(${weightedSql('r', stageProbability)})`,
     }),
     tags: tags(),
     customFields: customFields(),

@@ -3,7 +3,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import { notFound } from '../../kernel/errors.ts'
-import { deal } from './deal.entity.ts'
+import { deal, weightedSql } from './deal.entity.ts'
 
 const cardsPerStage = 20
 
@@ -42,7 +42,7 @@ export async function readBoard(tx: Tx, pipelineId: string | undefined): Promise
     with sums as (
       select d.stage_id, coalesce(d.currency, t.currency) = t.currency as own,
              count(*)::integer as count, coalesce(sum(d.value), 0) as value,
-             coalesce(sum(round(d.value * coalesce(d.probability_set, s.probability) / 100, 4)), 0) as weighted
+             coalesce(sum(${raw(weightedSql('d', 's.probability'))}), 0) as weighted
       from deals d join stages s on s.tenant_id = d.tenant_id and s.id = d.stage_id join tenants t on t.id = d.tenant_id
       where d.tenant_id = ${tx.ctx.tenantId} and d.pipeline_id = ${pipeline.id} and d.deleted_at is null and d.archived_at is null
       group by 1, 2

@@ -1,8 +1,9 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { type Binder, fill, planCache } from '../../kernel/db/plan.ts'
 import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
-import { deal } from './deal.entity.ts'
+import { convertedSql, rateSql } from '../exchange-rates/exchange-rate.entity.ts'
+import { deal, weightedSql } from './deal.entity.ts'
 
 /** Whose deals a row of the forecast sums, beside its month. */
 export const groupings = ['month', 'owner', 'team'] as const
@@ -87,7 +88,7 @@ export async function readSums(tx: Tx, wish: Wish): Promise<{ sums: Sums[]; unco
       with home as materialized (select t.currency, t.timezone from tenants t where t.id = ${tenant}),
       days as (
         select r.status, r.expected_close_date as day, coalesce(r.currency, h.currency) as currency, ${subjects[wish.groupBy](tenant)} as subject,
-          count(*)::integer as count, sum(r.value) as value, sum(round(r.value * coalesce(r.probability_set, s.probability) / 100, 4)) as weighted
+          count(*)::integer as count, sum(r.value) as value, sum(${weightedSql('r', 's.probability')}) as weighted
         from home h cross join deals r join stages s on s.tenant_id = r.tenant_id and s.id = r.stage_id
         where r.tenant_id = ${tenant} and r.status = 'open' and r.expected_close_date between ${from} and ${to} and ${chosen}
         group by 1, 2, 3, 4
@@ -101,16 +102,16 @@ export async function readSums(tx: Tx, wish: Wish): Promise<{ sums: Sums[]; unco
         group by 1, 2, 3, 4
       ),
       rates as (
-        select d.currency, d.day, case when d.currency = h.currency then 1 else exchange_rate_at(${tenant}, d.currency, d.day) end as rate
+        select d.currency, d.day, ${rateSql(tenant, 'd.currency', 'h.currency', 'd.day')} as rate
         from (select distinct currency, day from days) d cross join home h
       ),
       sums as (
         select to_char(d.day, 'YYYY-MM') as period, d.subject as "subjectId",
           coalesce(sum(d.count) filter (where d.status = 'open'), 0) as count,
-          trim_scale(round(coalesce(sum(d.value * r.rate) filter (where d.status = 'open'), 0), 4)) as value,
-          trim_scale(round(coalesce(sum(d.weighted * r.rate) filter (where d.status = 'open'), 0), 4)) as "weightedValue",
+          ${convertedSql('d.value * r.rate', "d.status = 'open'")} as value,
+          ${convertedSql('d.weighted * r.rate', "d.status = 'open'")} as "weightedValue",
           coalesce(sum(d.count) filter (where d.status = 'won'), 0) as "wonCount",
-          trim_scale(round(coalesce(sum(d.value * r.rate) filter (where d.status = 'won'), 0), 4)) as "wonValue"
+          ${convertedSql('d.value * r.rate', "d.status = 'won'")} as "wonValue"
         from days d join rates r using (currency, day) group by 1, 2
       ),
       left_out as (
@@ -149,8 +150,7 @@ export function readAims(tx: Tx, { from, to, groupBy, ...wish }: Wish): Promise<
   const { ownerId, teamId } = { ownerId: wish.ownerId ?? null, teamId: wish.teamId ?? null }
   return tx.query<Aim>(sql`
     select g.period, case ${groupBy} when 'owner' then g.user_id when 'team' then g.team_id end as "subjectId",
-      trim_scale(round(g.amount * case when coalesce(g.currency, t.currency) = t.currency then 1
-        else exchange_rate_at(g.tenant_id, g.currency, (g.period || '-01')::date) end, 4))::double precision as amount
+      trim_scale(round(g.amount * ${raw(rateSql('g.tenant_id', 'coalesce(g.currency, t.currency)', 't.currency', "(g.period || '-01')::date"))}, 4))::double precision as amount
     from targets g join tenants t on t.id = g.tenant_id
     where g.tenant_id = ${tx.ctx.tenantId} and g.deleted_at is null and g.archived_at is null
       and g.period between ${from.slice(0, 7)} and ${to.slice(0, 7)}

@@ -26,3 +26,11 @@ export const exchangeRate = defineEntity({
   title: (record) => `${record.currency} from ${record.validFrom}`,
   example: { currency: 'EUR', rate: 1.0845, validFrom: '2026-11-01' },
 })
+
+/** SQL of the rate that brings a currency home on a day: 1 from home itself, null where none had begun. */
+export const rateSql = (tenant: string, currency: string, home: string, day: string): string =>
+  `case when ${currency} = ${home} then 1 else exchange_rate_at(${tenant}, ${currency}, ${day}) end`
+
+/** SQL of the sum of converted amounts of some rows, as money is kept. */
+export const convertedSql = (amount: string, which: string): string =>
+  `trim_scale(round(coalesce(sum(${amount}) filter (where ${which}), 0), 4))`

@@ -60,7 +60,8 @@ test(`nothing is lost and nothing done twice over ${rounds} kills under load`, {
   const kills = async (): Promise<void> => {
     for (let round = 0; round < rounds; round++) await killAndStart(round)
     await app.url
-    await sleep(500)
+    const answered = promised.length
+    await eventually(async () => promised.length >= answered + writers, 'writes after the last kill')
     writing = false
   }
   await Promise.all([kills(), ...load])

@@ -3,6 +3,7 @@ import { io, type Socket } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
+import { parseEventId } from './place.ts'
 
 let house: TestApp
 let open: Listener[] = []
@@ -30,13 +31,11 @@ describe('who is let in', () => {
     expect(ended.data.code).toBe('UNAUTHENTICATED')
   })
 
-  test('who signs out loses his sockets within a second, the others stay', async () => {
+  test('who signs out loses his sockets, the others stay', async () => {
     const dora = await house.join('Dora', 'member')
     const [hers, bobs] = [await listen(house.url, dora), await listen(house.url, house.bob)]
-    const began = Date.now()
     await dora.post('/auth/logout')
     await hers.gone
-    expect(Date.now() - began).toBeLessThan(1_000)
     expect(hers.heard.at(-1)).toMatchObject({ name: 'connection:closing', body: { reason: 'session_ended' } })
     expect(bobs.socket.connected).toBe(true)
   })
@@ -107,8 +106,8 @@ describe('what is told', () => {
     await bobs.ask('unsubscribe', { type: 'deal', id: deal.id })
     const before = bobs.heard.length
     await house.alice.post(`/deals/${deal.id}/reopen`)
-    await quiet()
-    expect(bobs.heard).toHaveLength(before)
+    const [heard] = await heardByNow(bobs)
+    expect(heard).toHaveLength(before)
   })
 
   test('an assignment reaches the inbox of every device, and so does its being read', async () => {
@@ -212,15 +211,14 @@ describe('who comes back', () => {
     await rename('live')
     await stayed.hears('activity:new', 8)
     await back.hears('activity:new', 7)
-    await quiet()
-    const ids = ({ heard }: Listener) => heard.map(({ name, body }) => `${name} ${body.eventId}`)
-    const [first] = ids(left)
-    expect([...ids(left), ...ids(back)]).toEqual(ids(stayed).slice(ids(stayed).indexOf(first ?? '')))
+    const ids = (heard: readonly Heard[] = []) => heard.map(({ name, body }) => `${name} ${body.eventId}`)
+    const [ofStayed, ofBack] = (await heardByNow(stayed, back)).map(ids)
+    const [first] = ids(left.heard)
+    expect([...ids(left.heard), ...(ofBack ?? [])]).toEqual(ofStayed?.slice(ofStayed.indexOf(first ?? '')))
 
     const again = await listen(other.url, { token: house.bob.token, after: back.heard.at(-1)?.body.eventId })
     await follow(again)
-    await quiet()
-    expect(again.heard).toEqual([])
+    expect(await heardByNow(again)).toEqual([[]])
   })
 
   test('gets his notifications at once, and those of a late subscription after its acknowledgement', async () => {
@@ -243,8 +241,8 @@ describe('who comes back', () => {
     expect((await back.hears('record:updated', 1))[0]?.body).toMatchObject({ id: deal.id, version: 3 })
     await back.ask('subscribe', { type: 'deal', id: deal.id })
     expect((await back.hears('activity:new', 1))[0]?.body.entityId).toBe(deal.id)
-    await quiet()
-    expect(back.heard.filter(({ name }) => name === 'record:updated')).toHaveLength(1)
+    const [heard] = await heardByNow(back)
+    expect(heard?.filter(({ name }) => name === 'record:updated')).toHaveLength(1)
   })
 
   test.each(['what?', '1.2', '3.1.0', 12])('after %j is told that something may be missing', async (after) => {
@@ -311,5 +309,20 @@ function tokenFor(client: Client, seconds: number): string {
   return sign({ sub, tid, role, sid }, house.config.jwtSecret, { expiresIn: seconds })
 }
 
-/** Time in which whatever comes would have come. */
-const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 400))
+/** What sockets of Bob's have heard before he was told of a deal that he is given now: whatever was to come has come by then. */
+async function heardByNow(...listeners: Listener[]): Promise<Heard[][]> {
+  const deal = await house.alice.build('deal', { ownerId: house.bob.userId })
+  return Promise.all(
+    listeners.map(async ({ heard }) => {
+      const told = await eventually(
+        async () => heard.find(({ name, body }) => name === 'notification:new' && body.entityId === deal.id),
+        'the notification of a deal that was given',
+      )
+      const { place } = parseEventId(told.body.eventId) ?? {}
+      return heard.filter(({ body }) => {
+        const at = parseEventId(body.eventId)?.place
+        return body.id !== deal.id && (at?.tx !== place?.tx || at?.seq !== place?.seq)
+      })
+    }),
+  )
+}

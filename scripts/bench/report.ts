@@ -60,11 +60,15 @@ export async function writeReport(report: string): Promise<void> {
 
 function machine({ command, peer, contacts, postgresVersion, load, outcomes, seconds }: Measured): string {
   // Looked at between the operations: without them nobody looked.
-  const others = outcomes.length > 0 ? median(outcomes.map(({ others }) => others)) : 0
+  const others = outcomes.length > 0 ? median(outcomes.map(({ others }) => others)) : null
+  const busy =
+    others === null
+      ? ''
+      : `, and between the measurements others kept ${others.toFixed(1)} of ${cpus().length} cores busy`
   const quiet =
-    load < 1.5 && !(others > 0.2)
+    load < 1.5 && (others ?? 0) <= 0.2
       ? `The machine was quiet (load ${load.toFixed(2)} before the run).`
-      : `**The machine was not quiet**: a load of ${load.toFixed(2)} before the run, and between the measurements others kept ${others.toFixed(1)} of ${cpus().length} cores busy. Read the ratios, not the rates; what needs three processes one after the other suffers more from it than pgbench does.`
+      : `**The machine was not quiet**: a load of ${load.toFixed(2)} before the run${busy}. Read the ratios, not the rates; what needs three processes one after the other suffers more from it than pgbench does.`
   return [
     `\`${command}\` on ${new Date().toISOString().slice(0, 10)}, in ${seconds.toFixed(0)} s. ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory,`,
     `${process.platform} ${process.arch}, Node ${process.versions.node}, PostgreSQL ${postgresVersion} (embedded, durable). Client, app and database share the cores.`,

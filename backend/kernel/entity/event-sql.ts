@@ -24,5 +24,5 @@ export function eventSql(
     select ${bind('tenant', 'uuid')}, ${id}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
       ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},
       ${changes}, n.doc, ${data ?? bind('data', 'jsonb')}
-    from ${from} returning name, record_id`
+    from ${from} returning name, record_id, version`
 }

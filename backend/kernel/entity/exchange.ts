@@ -1,5 +1,5 @@
 import type { Tx } from '../db/database.ts'
-import { fill, planCache } from '../db/plan.ts'
+import { fillAnew, planCache } from '../db/plan.ts'
 import { newId } from '../ids.ts'
 import { columnOf, type Entity } from './define.ts'
 import { documentSql } from './document.ts'
@@ -45,14 +45,14 @@ export function createExchange(entity: Entity, registry: Registry): Exchange {
         ${sideSql(entity, [member], 'follow', registry, bind)
           .map((cte) => `${cte},`)
           .join('\n')}
-        done as (select n.id, n.version, e.name from after n join event e on e.record_id = n.id)
+        done as (select e.record_id as id, e.version, e.name from event e)
         select * from done`
     })
     const done: string[] = []
     for (let start = 0; start < records.length; start += atOnce) {
       const rows = records.slice(start, start + atOnce).map((record) => ({ ...record, eventId: newId() }))
       const changed = await tx.query<{ id: string; version: number; name: string }>(
-        fill(plan, { ...signed(tx, data), rows: JSON.stringify(rows) }),
+        fillAnew(plan, { ...signed(tx, data), rows: JSON.stringify(rows) }),
       )
       for (const { id, version, name } of changed) {
         tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId: id, version })

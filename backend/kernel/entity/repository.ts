@@ -1,5 +1,5 @@
 import type { Tx } from '../db/database.ts'
-import { fill, plan, planCache } from '../db/plan.ts'
+import { fill, fillAnew, plan, planCache } from '../db/plan.ts'
 import { notFound } from '../errors.ts'
 import type { Change } from '../events/event.ts'
 import type { Key } from '../http/idempotency.ts'
@@ -181,7 +181,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
       const made = plans(`many ${shape.name}`, (bind) => changeManySql(entity, shape, registry, bind))
       const eventIds = ids.map(() => newId())
       const written = { ...writeParameters(tx, entity, {}, null, {}), ...parameters, ids, eventIds }
-      const rows = await tx.query(fill(made, written))
+      const rows = await tx.query(fillAnew(made, written))
       for (const { id: recordId, version, event: name } of rows)
         tx.appended({ tenantId: tx.ctx.tenantId, name, type: entity.type, recordId, version })
       return rows.length

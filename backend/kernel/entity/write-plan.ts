@@ -207,7 +207,7 @@ export function changeManySql(entity: Entity, shape: MassShape, registry: Regist
     `event as (${eventSql(entity, nameSql(entity, undefined), changedChanges, 'after n join old o on o.id = n.id join want w on w.id = n.id', { id: 'w.event_id' }, bind)})`,
     ...sideSql(entity, shape.sides, 'follow', registry, bind),
   ]
-  return `with ${ctes.join(',\n')} select n.id, n.version, e.name as event from after n join event e on e.record_id = n.id`
+  return `with ${ctes.join(',\n')} select e.record_id as id, e.version, e.name as event from event e`
 }
 
 function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Binder): Record<string, string> {

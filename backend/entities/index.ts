@@ -48,13 +48,17 @@ import { viewRoutes } from './views/view.routes.ts'
 interface Noun {
   readonly entity: Entity
   readonly offers: readonly Offer[]
-  readonly routes?: (db: Database, repository: Repository, registry: Registry, house: House) => Route[]
+  readonly routes?: (house: House) => Route[]
   /** Wraps the repository in what its writes entail for records of other nouns, in the same transaction. */
   readonly entailing?: (db: Database, repository: Repository, others: (type: string) => Repository) => Repository
 }
 
-/** What the verbs of a noun need of the others. */
+/** What the verbs of a noun are made with. */
 interface House {
+  readonly db: Database
+  /** The noun's own. */
+  readonly records: Repository
+  readonly registry: Registry
   repository(type: string): Repository
   readonly customFields: CustomFields
   readonly alike: Alike
@@ -157,7 +161,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
           },
           offers,
         ),
-        ...(routes?.(db, repository(entity.type), registry, { repository, customFields, alike }) ?? []),
+        ...(routes?.({ db, records: repository(entity.type), registry, repository, customFields, alike }) ?? []),
       ]),
       ...commentRoutes(
         db,

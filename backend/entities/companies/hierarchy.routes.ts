@@ -5,7 +5,7 @@ import { type Route, route } from '../../kernel/http/route.ts'
 import { type Place, reach, readTree } from './hierarchy.queries.ts'
 
 /** What is special about companies: the tree that they stand in. */
-export function hierarchyRoutes(db: Database): Route[] {
+export function hierarchyRoutes({ db }: { db: Database }): Route[] {
   return [
     route({
       method: 'get',

@@ -10,7 +10,7 @@ import { type Route, route } from '../../kernel/http/route.ts'
 import { customField, definitionErrors } from './custom-field.entity.ts'
 
 /** What is special about custom fields: a change must leave a definition that fits together. */
-export function customFieldRoutes(db: Database, customFields: Repository): Route[] {
+export function customFieldRoutes({ db, records: customFields }: { db: Database; records: Repository }): Route[] {
   return [
     route({
       method: 'patch',

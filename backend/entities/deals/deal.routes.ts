@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
-import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { noBody, verbRoute } from '../../kernel/entity/verb-route.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
@@ -13,7 +12,8 @@ import type { House } from './line-item.actions.ts'
 import { lineItemRoutes } from './line-item.routes.ts'
 
 /** What is special about deals: the verbs, their way through the stages, the board and the forecast. */
-export function dealRoutes(db: Database, deals: Repository, _registry: Registry, house: House): Route[] {
+export function dealRoutes(house: House & { db: Database; records: Repository }): Route[] {
+  const { db, records: deals } = house
   return [
     ...lineItemRoutes(db, house),
     verbRoute(

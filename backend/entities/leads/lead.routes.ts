@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
-import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { verbRoute } from '../../kernel/entity/verb-route.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
@@ -13,7 +12,8 @@ import { lead } from './lead.entity.ts'
 import { findCandidates } from './lead.queries.ts'
 
 /** What is special about leads: they are converted. */
-export function leadRoutes(db: Database, leads: Repository, _registry: Registry, house: House): Route[] {
+export function leadRoutes(house: House & { db: Database; records: Repository }): Route[] {
+  const { db, records: leads } = house
   return [
     verbRoute(
       db,

@@ -34,12 +34,17 @@ const listSchema = z.object({ ...listMembers, items: z.array(itemSchema) }).meta
 })
 
 /** Pick lists: whole, by item, and what a list is as a whole. The version is the list's. */
-export function lookupRoutes(
-  db: Database,
-  lookups: Repository,
-  { entities }: Registry,
-  { repository }: { repository(type: string): Repository },
-): Route[] {
+export function lookupRoutes({
+  db,
+  records: lookups,
+  registry: { entities },
+  repository,
+}: {
+  db: Database
+  records: Repository
+  registry: Registry
+  repository(type: string): Repository
+}): Route[] {
   const params = z.object({ list: listName })
   const ofItem = z.object({ list: listName, item: z.string().min(1).max(100) })
   const one = { description: 'The list with its items', schema: listSchema, headers: ['ETag'] }

@@ -22,7 +22,7 @@ const writable = {
 const sentBack = z.unknown().optional()
 
 /** Writing pipelines with their stages; reading them is the engine's. */
-export function pipelineRoutes(db: Database, pipelines: Repository): Route[] {
+export function pipelineRoutes({ db, records: pipelines }: { db: Database; records: Repository }): Route[] {
   const params = z.object({ id: idSchema })
   const record = { description: 'The pipeline', schema: pipeline.recordSchema, headers: ['ETag'] }
   return [

@@ -12,12 +12,17 @@ import { changeTag, mergeTags, removeTag, type TagDeps } from './tag.actions.ts'
 import { tag } from './tag.entity.ts'
 
 /** What is special about tags: what happens to one happens to all records that carry it. */
-export function tagRoutes(
-  db: Database,
-  tags: Repository,
-  { entities }: Registry,
-  { repository }: { repository(type: string): Repository },
-): Route[] {
+export function tagRoutes({
+  db,
+  records: tags,
+  registry: { entities },
+  repository,
+}: {
+  db: Database
+  records: Repository
+  registry: Registry
+  repository(type: string): Repository
+}): Route[] {
   const deps: TagDeps = { tags, tagged: taggedNouns(entities, repository) }
   const params = z.object({ id: idSchema })
   return [

@@ -10,7 +10,7 @@ import { assign, changeStep, complete, completeWithSubtasks, reopen } from './ta
 import { stepText, task } from './task.entity.ts'
 
 /** What is special about tasks: the verbs. */
-export function taskRoutes(db: Database, tasks: Repository): Route[] {
+export function taskRoutes({ db, records: tasks }: { db: Database; records: Repository }): Route[] {
   return [
     verbRoute(
       db,

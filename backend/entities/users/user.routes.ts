@@ -16,7 +16,7 @@ export const passwordSchema = z
   .max(200, 'must have at most 200 characters')
 
 /** Making, changing and removing members; reading them is the engine's. */
-export function userRoutes(db: Database, users: Repository): Route[] {
+export function userRoutes({ db, records: users }: { db: Database; records: Repository }): Route[] {
   const params = z.object({ id: idSchema })
   const record = { description: 'The user', schema: user.recordSchema, headers: ['ETag'] }
   return [

@@ -15,12 +15,17 @@ import { view } from './view.entity.ts'
 import { findView, listViews } from './view.queries.ts'
 
 /** Saved views: one's own, and those that are shared. */
-export function viewRoutes(
-  db: Database,
-  views: Repository,
-  { entities }: Registry,
-  { customFields }: { customFields: CustomFields },
-): Route[] {
+export function viewRoutes({
+  db,
+  records: views,
+  registry: { entities },
+  customFields,
+}: {
+  db: Database
+  records: Repository
+  registry: Registry
+  customFields: CustomFields
+}): Route[] {
   const deps: ViewDeps = { views, entities, customFields }
   const params = z.object({ id: idSchema })
   const record = { description: 'The view', schema: view.recordSchema, headers: ['ETag'] }

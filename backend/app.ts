@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import { openFiles } from './adapters/files/index.ts'
 import { openJobs } from './adapters/jobs/index.ts'
 import type { Config } from './config.ts'
@@ -11,10 +10,11 @@ import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
 import { redirecting } from './kernel/entity/redirect.ts'
 import { createBus } from './kernel/events/bus.ts'
 import type { Subscription } from './kernel/events/subscription.ts'
-import { createSubscriptions, listParked } from './kernel/events/subscriptions.ts'
+import { createSubscriptions } from './kernel/events/subscriptions.ts'
 import { createTail } from './kernel/events/tail.ts'
 import { logSchedules, makeEventPartitions } from './kernel/events/upkeep.ts'
 import { createWake } from './kernel/events/wake.ts'
+import { listen } from './kernel/http/listen.ts'
 import { openApiDocument } from './kernel/http/openapi.ts'
 import type { Route } from './kernel/http/route.ts'
 import { createServer } from './kernel/http/server.ts'
@@ -34,6 +34,7 @@ import { exportFilesAmong } from './modules/exports/export.queries.ts'
 import { exportsModule } from './modules/exports/exports.module.ts'
 import { filesModule } from './modules/files/files.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
+import { partsOf } from './modules/health/parts.ts'
 import { importFilesAmong } from './modules/imports/import.queries.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
 import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
@@ -194,23 +195,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const health = healthModule({
     metricsToken: config.metricsToken,
     ready: async () => !draining && (await database.answers()),
-    parts: () => [
-      { name: 'database', health: () => database.health() },
-      {
-        name: 'eventLog',
-        health: async () => ({
-          status: tail.healthy ? 'up' : 'degraded',
-          detail: {
-            heldBackBy: await database.horizonHolder(),
-            parked: (await listParked(db.worker, null, 1_000)).length,
-          },
-        }),
-      },
-      { name: 'subscriptions', health: () => subscriptions.health() },
-      ...modules.flatMap((module) =>
-        module.health ? [{ name: module.name, health: () => module.health?.() ?? { status: 'up' as const } }] : [],
-      ),
-    ],
+    parts: () => partsOf({ database, tail, subscriptions, modules }),
   })
   const routes: Route[] = redirecting(db, entities.registry, [
     ...entities.routes(search.find, alikeOf(nouns)),
@@ -280,18 +265,6 @@ const description = {
   version: '1',
   description:
     'A self-hosted CRM backend. Sign in at `/api/v1/auth/login`, send the access token as `Authorization: Bearer`.',
-}
-
-function listen(server: Server, config: Config): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(config.port, config.host, () => {
-      const address = server.address()
-      const port = typeof address === 'object' && address ? address.port : config.port
-      const host = config.host === undefined || config.host === '0.0.0.0' ? 'localhost' : config.host
-      resolve(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
-    })
-  })
 }
 
 function lazily<T>(make: () => T): () => T {

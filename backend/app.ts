@@ -15,6 +15,7 @@ import { createTail } from './kernel/events/tail.ts'
 import { logSchedules, makeEventPartitions } from './kernel/events/upkeep.ts'
 import { createWake } from './kernel/events/wake.ts'
 import { listen } from './kernel/http/listen.ts'
+import { withBearers } from './kernel/http/authenticator.ts'
 import { openApiDocument } from './kernel/http/openapi.ts'
 import type { Route } from './kernel/http/route.ts'
 import { createServer } from './kernel/http/server.ts'
@@ -24,7 +25,7 @@ import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
 import { authModule } from './modules/auth/auth.module.ts'
 import { createOperators } from './modules/auth/operators.ts'
-import { createPrincipals } from './modules/auth/principals.ts'
+import { createPrincipals, systemCtx } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
 import { contactingModule } from './modules/contacting/contacting.module.ts'
 import { seedDemo } from './modules/demo/demo.ts'
@@ -40,6 +41,8 @@ import { importsModule } from './modules/imports/imports.module.ts'
 import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
+import { gated } from './modules/machines/gate.ts'
+import { machinesModule } from './modules/machines/machines.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
 import { platformModule } from './modules/platform/platform.module.ts'
@@ -93,15 +96,30 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const entities = createEntities(db, customFields)
   const nouns = entities.registry.entities
   const catalogue = createCatalogue(nouns)
+  const rightsOfUser = async (tenantId: string, id: string) =>
+    (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })
+  const machines = machinesModule({
+    db,
+    log,
+    secret: config.jwtSecret,
+    resources: [...nouns.keys()],
+    rightsOf: rightsOfUser,
+    systemCtx,
+  })
+  const authenticator = withBearers(principals, machines.bearers)
+  const forgetPrincipals: typeof principals.forget = (events) => {
+    principals.forget(events)
+    machines.forget(events)
+  }
   db.onCommit((events) => {
     for (const event of events) bus.emit(event)
     wake.committed()
   })
   // This process drops its caches at the commit; what others changed comes through the tail.
-  bus.on('*.*', (event) => principals.forget([event]))
+  bus.on('*.*', (event) => forgetPrincipals([event]))
   bus.on('custom_field.*', (event) => customFields.forget(event.tenantId))
   tail.listen((events) => {
-    principals.forget(events)
+    forgetPrincipals(events)
     for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
   })
 
@@ -120,7 +138,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>
-    (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })
+    (await rightsOfUser(tenantId, id)) ?? machines.rightsOf(tenantId, id)
   const imports = importsModule({
     db,
     files: store.files,
@@ -165,7 +183,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const schedules = [
     ...logSchedules(db),
     forgetCompleted(completed),
-    ...[auth, ...consumers].flatMap((module) => module.schedules ?? []),
+    ...[auth, machines.module, ...consumers].flatMap((module) => module.schedules ?? []),
     ...(extra.schedules ?? []),
   ]
   const jobs = jobsModule({
@@ -197,15 +215,16 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     ready: async () => !draining && (await database.answers()),
     parts: () => partsOf({ database, tail, subscriptions, modules }),
   })
-  const routes: Route[] = redirecting(db, entities.registry, [
+  const ungated: Route[] = redirecting(db, entities.registry, [
     ...entities.routes(search.find, alikeOf(nouns)),
-    ...[auth, ...consumers, jobs, platform, health].flatMap((module) => module.routes ?? []),
+    ...[auth, machines.module, ...consumers, jobs, platform, health].flatMap((module) => module.routes ?? []),
     ...store.routes,
   ])
+  const routes = gated(ungated, (segment) => entities.registry.byPath(segment)?.type)
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({
     routes,
-    authenticator: principals,
+    authenticator,
     db,
     log,
     corsOrigins: config.corsOrigins,
@@ -221,7 +240,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     log,
     entities: nouns,
     tail,
-    authenticator: principals,
+    authenticator,
     server,
     corsOrigins: config.corsOrigins,
     activityOf: (event) => activityOf(event, catalogue),

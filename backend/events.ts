@@ -152,6 +152,20 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
+  'api_key.created': { sentence: '{actor} made the API key {name}', action: 'created', personal: true },
+  'api_key.rotated': { sentence: '{actor} gave the API key {name} another secret', action: 'updated', personal: true },
+  'api_key.revoked': { sentence: '{actor} revoked the API key {name}', action: 'deleted', personal: true },
+  'service_account.created': { sentence: '{actor} made the service account {name}', action: 'created', personal: true },
+  'service_account.rotated': {
+    sentence: '{actor} gave the service account {name} another secret',
+    action: 'updated',
+    personal: true,
+  },
+  'service_account.revoked': {
+    sentence: '{actor} revoked the service account {name}',
+    action: 'deleted',
+    personal: true,
+  },
   // The inbox tells about changes; it is none.
   'notification.created': { sentence: '', action: null },
   'notification.updated': { sentence: '', action: null },

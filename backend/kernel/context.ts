@@ -8,6 +8,10 @@ export interface Actor {
   readonly name: string
 }
 
+/** Whether a program acts, and no person: an API key or a service account. */
+export const isMachine = ({ actor }: Pick<Ctx, 'actor'>): boolean =>
+  actor.type === 'api_key' || actor.type === 'service'
+
 /** The two lanes of the event log: what people do, and what imports and bulk calls do. */
 export type Lane = 'live' | 'bulk'
 

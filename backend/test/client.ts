@@ -18,7 +18,7 @@ export interface Client {
   raw(
     method: string,
     path: string,
-    body: string | Buffer | FormData | undefined,
+    body: string | Buffer | FormData | URLSearchParams | undefined,
     headers?: Record<string, string>,
   ): Promise<Answer>
   /** Makes a record with what it needs, or throws. */

@@ -129,6 +129,7 @@ describe('the application’s role', () => {
       const comment = await who.post(`/notes/${made.note?.id}/comments`, { body: 'Well' })
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
       await who.post(`/deals/${made.deal?.id}/line-items`, { name: 'Engine', unitPrice: 1 })
+      await who.post('/api-keys', { name: 'Sync', scopes: ['contact:read'] })
       await who.build('interaction', { participants: [{ type: 'contact', id: made.contact?.id }] })
     }
     const twins = [(await house.alice.build('contact')).id, (await house.alice.build('contact')).id]

@@ -147,6 +147,14 @@ export const operations: Readonly<Record<string, Example>> = {
     return at(data.find((session: { current: boolean }) => !session.current).id)
   },
 
+  ...machines('ApiKey', '/api-keys'),
+  ...machines('ServiceAccount', '/service-accounts'),
+  token: async ({ alice }) => {
+    const { clientId, clientSecret } = (await alice.post('/service-accounts', machine())).body
+    const body = { grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret }
+    return { body: new URLSearchParams(body) }
+  },
+
   listActivities: nothing,
   listMyActivities: nothing,
   searchActivities: async () => ({ query: 'q=alice' }),
@@ -267,6 +275,19 @@ function settings(
   }
 }
 
+/** The calls for keys and service accounts. */
+function machines(name: string, path: string): Record<string, Example> {
+  const made: Example = async ({ alice }) => at((await alice.post(path, machine())).body.id)
+  return {
+    [`list${name}`]: nothing,
+    [`create${name}`]: async () => ({ body: machine() }),
+    [`rotate${name}`]: made,
+    [`delete${name}`]: made,
+  }
+}
+
+const machine = () => ({ name: 'Sync', scopes: ['contact:read'] })
+
 function inbox(my: string): Record<string, Example> {
   const told: Example = async (cast) => at(await notificationOf(cast))
   return {
@@ -372,9 +393,14 @@ export function callOperation(who: Client, method: string, template: string, cal
     return value
   })
   const path = filled.startsWith('/api/v1') ? filled.slice('/api/v1'.length) : `/${filled}`
-  const isForm = call.body instanceof FormData
+  const isForm = call.body instanceof FormData || call.body instanceof URLSearchParams
   const body = call.body === undefined ? undefined : isForm ? call.body : JSON.stringify(call.body)
-  return who.raw(method.toUpperCase(), call.query ? `${path}?${call.query}` : path, body as string | FormData, {
-    ...(body && !isForm ? { 'content-type': 'application/json' } : {}),
-  })
+  return who.raw(
+    method.toUpperCase(),
+    call.query ? `${path}?${call.query}` : path,
+    body as string | FormData | URLSearchParams,
+    {
+      ...(body && !isForm ? { 'content-type': 'application/json' } : {}),
+    },
+  )
 }

@@ -1,3 +1,4 @@
+import type { Ctx } from '../context.ts'
 import type { Tx } from '../db/database.ts'
 import { duplicate, invalid, type Problem } from '../errors.ts'
 import { laneNumber, signature } from '../events/append.ts'
@@ -73,8 +74,7 @@ export function signed(tx: Tx, data: Values): Record<string, unknown> {
   return {
     tenant: ctx.tenantId,
     actor: actor.id,
-    // What a table brings belongs to who brought it.
-    owner: actor.type === 'user' || actor.type === 'import' ? actor.id : null,
+    owner: ownerOf(ctx),
     actorJson: JSON.stringify(actor),
     eventId: newId(),
     lane: laneNumber(ctx.lane),
@@ -84,6 +84,12 @@ export function signed(tx: Tx, data: Values): Record<string, unknown> {
     userAgent: userAgent ?? null,
     data: JSON.stringify(data),
   }
+}
+
+/** To whom a record falls that names nobody: what a table or a key brings is his who brought it, a service is nobody. */
+function ownerOf({ actor, rights }: Ctx): string | null {
+  if (actor.type !== 'user' && actor.type !== 'import' && actor.type !== 'api_key') return null
+  return rights.role === 'service' ? null : rights.userId
 }
 
 function members(entity: Entity, values: Values): Record<string, unknown> {

@@ -22,3 +22,20 @@ export interface Authenticator {
   /** For who serves tenants only: a platform operator is `403 FORBIDDEN`. */
   authenticate(token: string, caller: Caller): Promise<SignedIn>
 }
+
+/** Another kind of token than those of sessions: a key, or what another issuer signed. */
+export interface Bearer {
+  /** Whether a token has the form of this kind, so that nobody else is asked. */
+  takes(token: string): boolean
+  /** Throws `401 UNAUTHENTICATED` when it is not good. */
+  signedIn(token: string, caller: Caller): Promise<SignedIn>
+}
+
+/** An authenticator that takes these kinds of tokens too. */
+export function withBearers(own: Authenticator, bearers: readonly Bearer[]): Authenticator {
+  const bearerOf = (token: string): Bearer | undefined => bearers.find((bearer) => bearer.takes(token))
+  return {
+    identify: (token, caller) => bearerOf(token)?.signedIn(token, caller) ?? own.identify(token, caller),
+    authenticate: (token, caller) => bearerOf(token)?.signedIn(token, caller) ?? own.authenticate(token, caller),
+  }
+}

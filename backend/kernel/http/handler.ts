@@ -23,7 +23,10 @@ export function handlerFor(
     if (!operator) throw forbidden('Only platform operators may do this')
     return (parsed) => answerOperator(route, operator, parsed, db)
   }
-  if (!operator) return (parsed) => answerPrivately(route, ctx, parsed, db)
+  if (!operator) {
+    route.permit?.(ctx)
+    return (parsed) => answerPrivately(route, ctx, parsed, db)
+  }
   const { handleOperator } = route
   if (!handleOperator) throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
   return () => handleOperator(operator)

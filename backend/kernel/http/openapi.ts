@@ -93,6 +93,14 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
           },
         }
       : {}),
+    ...(route.urlencoded
+      ? {
+          requestBody: {
+            required: true,
+            content: { 'application/x-www-form-urlencoded': { schema: route.urlencoded } },
+          },
+        }
+      : {}),
     ...(route.form
       ? { requestBody: { required: true, content: { 'multipart/form-data': { schema: formSchema(route.form) } } } }
       : {}),

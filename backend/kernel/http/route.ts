@@ -72,6 +72,8 @@ interface Described {
   readonly body?: ZodType
   /** Instead of JSON the body is a form, which the handler reads by `request.form`; a POST then keeps its key itself. */
   readonly form?: Form
+  /** Instead of JSON the body is a form in the encoding of URLs, which the handler reads of its bytes (RFC 6749). */
+  readonly urlencoded?: ZodType
   /** Status → schema of the answer (null: no body). Problems are added by the document. */
   readonly responses: Readonly<
     Record<
@@ -99,6 +101,8 @@ export interface PrivateRoute extends Described {
   readonly access?: undefined
   // biome-ignore lint/suspicious/noExplicitAny: `route()` types the handler by the schemas; the list holds all of them
   handle(ctx: Ctx, request: Request<any, any, any>): Promise<Answer>
+  /** Throws 403 for whom it does not serve, before his request is read. */
+  permit?(ctx: Ctx): void
   /** What it does for a platform operator, where it has something for both. */
   handleOperator?(operator: Operator): Promise<Answer>
 }

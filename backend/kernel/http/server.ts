@@ -152,7 +152,7 @@ function parse(route: Route, request: ExpressRequest): Request<unknown, unknown,
   const search = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?'))
   const params = readParams(route, request)
   const query = route.queryDocument && !route.query ? undefined : parsePart(route.query ?? nothing, queryObject(search))
-  const sent = route.form ? undefined : parseBody(request.body, request.get('Content-Type'))
+  const sent = route.form || route.urlencoded ? undefined : parseBody(request.body, request.get('Content-Type'))
   const body = route.body ? parsePart(route.body, sent) : parsePart(nothing, sent ?? {})
   return {
     params,

@@ -5,6 +5,7 @@ type Grant = 'all' | 'team' | 'own' | 'none'
 type Grants = Readonly<Record<Action, Grant>>
 
 const everything: Grants = { read: 'all', create: 'all', update: 'all', delete: 'all' }
+const nothing: Grants = { read: 'none', create: 'none', update: 'none', delete: 'none' }
 const reading: Grants = { read: 'all', create: 'none', update: 'none', delete: 'none' }
 
 /** Which of its grants a role has on a noun that is no record. */
@@ -20,9 +21,11 @@ const kinds: Readonly<Record<string, Kind>> = {
   tag: 'labels',
   comment: 'words',
   view: 'views',
+  api_key: 'keys',
+  service_account: 'keys',
 }
 
-type Kind = 'records' | 'labels' | 'words' | 'views' | 'plans' | 'setUp'
+type Kind = 'records' | 'labels' | 'words' | 'views' | 'plans' | 'setUp' | 'keys'
 
 /** What somebody said is his own: others read it, and administrators take it away. */
 const spoken: Grants = { ...everything, update: 'own', delete: 'own' }
@@ -37,6 +40,7 @@ const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
     views: everything,
     plans: everything,
     setUp: everything,
+    keys: everything,
   },
   admin: {
     records: everything,
@@ -45,6 +49,7 @@ const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
     views: everything,
     plans: everything,
     setUp: everything,
+    keys: everything,
   },
   manager: {
     records: { ...everything, update: 'team', delete: 'team' },
@@ -53,6 +58,7 @@ const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
     views: spoken,
     plans: everything,
     setUp: reading,
+    keys: nothing,
   },
   member: {
     records: { ...everything, update: 'own', delete: 'own' },
@@ -61,8 +67,17 @@ const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
     views: spoken,
     plans: reading,
     setUp: reading,
+    keys: nothing,
   },
-  viewer: { records: reading, labels: reading, words: reading, views: reading, plans: reading, setUp: reading },
+  viewer: {
+    records: reading,
+    labels: reading,
+    words: reading,
+    views: reading,
+    plans: reading,
+    setUp: reading,
+    keys: nothing,
+  },
 }
 
 /** Compiles a role to data. `teamUserIds`: the user, who is in his teams, and who reports to him, transitively. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import { type Ctx, isMachine } from '../../kernel/context.ts'
 import type { SignedIn } from '../../kernel/http/authenticator.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import type { Scope } from '../../kernel/rights.ts'
@@ -55,19 +56,23 @@ export interface Client {
 
 const nothing: ReadonlySet<string> = new Set()
 
+/** Who listens: a key is not who made it, and hears nothing of his inbox. */
+export const listenerOf = (ctx: Ctx): string => (isMachine(ctx) ? (ctx.actor.id ?? '') : ctx.rights.userId)
+
 /** A client at the moment of its connection. */
 export function newClient(
   socket: Socket,
   signedIn: SignedIn,
   given: { token: string; caller: Caller; after: EventId | null; place: Place; allowance: number },
 ): Client {
-  const { tenantId, rights } = signedIn.ctx
+  const { tenantId } = signedIn.ctx
+  const userId = listenerOf(signedIn.ctx)
   return {
     socket,
     caller: given.caller,
     tenantId,
-    userId: rights.userId,
-    userTopic: userTopic(tenantId, rights.userId),
+    userId,
+    userTopic: userTopic(tenantId, userId),
     token: given.token,
     signedIn,
     timer: undefined,

@@ -85,12 +85,16 @@ const concerns: Readonly<Record<string, (client: Client, event: DomainEvent) => 
   user: (client, event) => isHis(client, event) || readsByTeam(client),
   team: (client) => readsByTeam(client),
   role: () => true,
+  api_key: (client, event) => isHis(client, event),
+  service_account: (client, event) => isHis(client, event),
 }
 
 function isHis(client: Client, { recordId, data, actor }: DomainEvent): boolean {
-  const { sessionId } = client.signedIn.ctx
+  const { sessionId, rights } = client.signedIn.ctx
   const named = [recordId, data.userId, data.sessionId, actor.id]
-  return named.includes(client.userId) || (sessionId !== null && named.includes(sessionId))
+  return (
+    named.includes(client.userId) || named.includes(rights.userId) || (sessionId !== null && named.includes(sessionId))
+  )
 }
 
 const readsByTeam = (client: Client): boolean => [...client.follows.values()].some(({ scope }) => scope !== 'all')

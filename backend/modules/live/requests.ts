@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, isMachine } from '../../kernel/context.ts'
 import { forbidden, notFound, Problem } from '../../kernel/errors.ts'
 import type { SignedIn } from '../../kernel/http/authenticator.ts'
 import { isId, newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
-import type { Client } from './client.ts'
+import { type Client, listenerOf } from './client.ts'
 import type { Reason } from './control.ts'
 import type { Follows } from './follows.ts'
 import { endOf } from './recheck.ts'
@@ -97,6 +97,7 @@ function kindsOf(deps: Parameters<typeof answerRequests>[0]): ReadonlyMap<string
         answer: async (client, { id }) => {
           if (!isId(id)) throw notFound()
           const { ctx } = await authenticate(client)
+          if (isMachine(ctx)) throw forbidden('Only people have an inbox')
           await markRead({ ...ctx, requestId: newId(), operationId: newId() }, id)
           return undefined
         },
@@ -110,8 +111,8 @@ function kindsOf(deps: Parameters<typeof answerRequests>[0]): ReadonlyMap<string
           for (;;) {
             const { suspicion } = client
             const signedIn = await authenticate(client, token)
-            const { tenantId, rights } = signedIn.ctx
-            if (tenantId !== client.tenantId || rights.userId !== client.userId) {
+            const { tenantId } = signedIn.ctx
+            if (tenantId !== client.tenantId || listenerOf(signedIn.ctx) !== client.userId) {
               throw forbidden('A connection goes on only for the user who opened it; open another')
             }
             if (suspicion !== client.suspicion) continue

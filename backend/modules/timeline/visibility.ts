@@ -1,6 +1,6 @@
 import sql, { empty, type Sql } from 'sql-template-tag'
 import type { Catalogue } from '../../events.ts'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, isMachine } from '../../kernel/context.ts'
 import type { ActivityFilters } from './filters.ts'
 
 /** Which activities a caller may see. */
@@ -22,7 +22,8 @@ export function visibilityOf(ctx: Ctx, catalogue: Catalogue): Visibility {
     types: open.length === types.length ? null : open,
     personal: ctx.rights.role === 'owner' || ctx.rights.role === 'admin',
     personalActions,
-    me: ctx.rights.userId,
+    // What a key did is its own; what its maker did is not.
+    me: isMachine(ctx) ? (ctx.actor.id ?? '') : ctx.rights.userId,
   }
 }
 

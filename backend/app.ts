@@ -15,6 +15,7 @@ import { createTail } from './kernel/events/tail.ts'
 import { logSchedules, makeEventPartitions } from './kernel/events/upkeep.ts'
 import { createWake } from './kernel/events/wake.ts'
 import { listen } from './kernel/http/listen.ts'
+import { createAddressOf } from './kernel/http/address.ts'
 import { withBearers } from './kernel/http/authenticator.ts'
 import { openApiDocument } from './kernel/http/openapi.ts'
 import type { Route } from './kernel/http/route.ts'
@@ -243,6 +244,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     authenticator,
     server,
     corsOrigins: config.corsOrigins,
+    addressOf: createAddressOf(config.trustProxy),
     activityOf: (event) => activityOf(event, catalogue),
     inbox: notifications.inbox,
   })

@@ -75,8 +75,9 @@ function reasonOf(error: unknown): string | null {
 /** The user as an import: his rights as they are now, and the import's own operation. */
 async function importCtx({ db, rightsOf }: ImportDeps, work: Work<{ importId: string }>): Promise<Ctx | null> {
   const [row] = await db.tenant(teller(work)).query(sql`
-    select i.created_by_id as "userId", i.operation_id as "operationId", i.request_id as "requestId", u.name
-    from imports i join users u on u.tenant_id = i.tenant_id and u.id = i.created_by_id
+    select i.created_by_id as "userId", i.operation_id as "operationId", i.request_id as "requestId",
+      coalesce(u.name, ${work.actor.name}) as name
+    from imports i left join users u on u.tenant_id = i.tenant_id and u.id = i.created_by_id
     where i.tenant_id = ${work.tenantId} and i.id = ${work.data.importId}`)
   const rights = row && (await rightsOf(work.tenantId, row.userId))
   if (!rights) return null

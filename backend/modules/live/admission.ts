@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { ExtendedError, Server, Socket } from 'socket.io'
 import { z } from 'zod'
 import { Problem, unauthenticated } from '../../kernel/errors.ts'
@@ -21,7 +22,12 @@ export interface Admitted {
 /** Lets in only sockets with a good token; what is known of one that was let in. */
 export function admitWithToken(
   io: Server,
-  deps: { authenticator: Authenticator; log: Logger; doubts(): number },
+  deps: {
+    authenticator: Authenticator
+    log: Logger
+    addressOf(request: IncomingMessage): string | null
+    doubts(): number
+  },
 ): (socket: Socket) => Admitted | undefined {
   const admitted = new WeakMap<Socket, Admitted>()
   io.use((socket, next) => {
@@ -41,21 +47,25 @@ const handshakeSchema = z.object({ token: z.string().min(1).max(8192), after: z.
 
 async function admit(
   socket: Socket,
-  { authenticator, doubts }: { authenticator: Authenticator; doubts(): number },
+  {
+    authenticator,
+    addressOf,
+    doubts,
+  }: { authenticator: Authenticator; addressOf(request: IncomingMessage): string | null; doubts(): number },
 ): Promise<Admitted> {
   const before = doubts()
   const given = handshakeSchema.safeParse(socket.handshake.auth)
   if (!given.success) throw unauthenticated('Send a valid access token as auth.token')
   const { token, after } = given.data
-  const caller = callerOf(socket)
+  const caller = callerOf(socket, addressOf(socket.request))
   const signedIn = await authenticator.authenticate(token, caller)
   const nothing = after === undefined || after === null || after === ''
   return { token, caller, signedIn, after: nothing ? null : (parseEventId(after) ?? 'unknown'), doubts: before }
 }
 
-function callerOf(socket: Socket): Caller {
+function callerOf(socket: Socket, ip: string | null): Caller {
   const userAgent = socket.handshake.headers['user-agent']?.slice(0, 512) ?? null
-  return { requestId: newId(), ip: socket.conn.remoteAddress, userAgent, header: () => undefined }
+  return { requestId: newId(), ip, userAgent, header: () => undefined }
 }
 
 function refusal(error: unknown, log: Logger): ExtendedError {

@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
@@ -35,13 +35,15 @@ export interface LiveDeps {
   readonly authenticator: Authenticator
   readonly server: HttpServer
   readonly corsOrigins: readonly string[]
+  /** The address of who opens a socket, past the proxies in front of us. */
+  addressOf(request: IncomingMessage): string | null
   activityOf(event: DomainEvent): Record<string, unknown> | null
   readonly inbox: { unreadCount(ctx: Ctx): Promise<number>; markRead(ctx: Ctx, id: string): Promise<unknown> }
 }
 
 /** The WebSocket at `/ws`: tells people what happens while they look. */
 export function liveModule(deps: LiveDeps): Module {
-  const { db, log, entities, tail, authenticator, server, corsOrigins, activityOf, inbox } = deps
+  const { db, log, entities, tail, authenticator, server, corsOrigins, addressOf, activityOf, inbox } = deps
   const sources = { entities, activityOf }
   const messages = (event: DomainEvent) => messagesOf(sources, event)
   const clients = createClients()
@@ -77,7 +79,7 @@ export function liveModule(deps: LiveDeps): Module {
   const recheck = createRecheck({ clients, hold, authenticate, accept, close })
   const markRead = (ctx: Ctx, id: string): Promise<unknown> => inbox.markRead(ctx, id)
   const request = answerRequests({ log, follows, authenticate, accept, close, markRead })
-  const admitted = admitWithToken(io, { authenticator, log, doubts: () => recheck.doubts })
+  const admitted = admitWithToken(io, { authenticator, log, addressOf, doubts: () => recheck.doubts })
 
   tail.listen((events) => {
     recheck.hear(events)

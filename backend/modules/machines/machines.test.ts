@@ -27,8 +27,9 @@ describe('an API key', () => {
     const stored = await asOwner(house.ownerUrl, (owner) => owner.query('select * from machine_secrets'))
     expect(JSON.stringify(stored.rows)).not.toContain(key.slice(20))
     const [made] = await eventually(async () => {
-      const { data } = (await alice.get(`/timeline/api_key/${body.id}`)).body
-      return data.length > 0 && data
+      const { data } = (await alice.get('/timeline?entityType=api_key')).body
+      const made = data.filter(({ entityId }: { entityId: string }) => entityId === body.id)
+      return made.length > 0 && made
     }, 'the activity of the key')
     expect(made.description).toBe('Alice made the API key “Sync”')
     expect(JSON.stringify(made)).not.toContain(key)

@@ -90,7 +90,9 @@ interface Credentials {
 function credentialsOf(caller: Caller, form: Readonly<Record<string, string>>): Credentials | 'both' | undefined {
   const header = caller.header('Authorization')
   const { client_id: id, client_secret: secret } = form
-  if (header === undefined) return id === undefined || secret === undefined ? undefined : { id, secret }
+  // A token of somebody who is signed in as well is no credential of a client.
+  if (header === undefined || /^Bearer /i.test(header))
+    return id === undefined || secret === undefined ? undefined : { id, secret }
   if (secret !== undefined) return 'both'
   return basic(header)
 }

@@ -26,7 +26,7 @@ import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
 import { authModule } from './modules/auth/auth.module.ts'
 import { createOperators } from './modules/auth/operators.ts'
-import { createPrincipals, systemCtx } from './modules/auth/principals.ts'
+import { createPrincipals } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
 import { contactingModule } from './modules/contacting/contacting.module.ts'
 import { seedDemo } from './modules/demo/demo.ts'
@@ -105,7 +105,6 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     secret: config.jwtSecret,
     resources: [...nouns.keys()],
     rightsOf: rightsOfUser,
-    systemCtx,
   })
   const authenticator = withBearers(principals, machines.bearers)
   const forgetPrincipals: typeof principals.forget = (events) => {

@@ -3,7 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { forbidden, invalidMember } from '../../kernel/errors.ts'
-import { cursorSchema, limitSchema, pageOf, readCursor, writeCursor } from '../../kernel/http/page.ts'
+import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import type { Action } from '../../kernel/rights.ts'
 import { type Made, makeMachine, revokeMachine, rotateSecret } from './machine.actions.ts'
@@ -11,6 +11,7 @@ import { listMachines } from './machine.queries.ts'
 import { type KindOfMachine, machineSchema, newMachineSchema, rotationSchema } from './machine.ts'
 
 const defaultOverlap = 24
+const place = z.tuple([idSchema])
 
 /** Listing, making, rotating and revoking the machines of a kind. */
 export function machineRoutes(db: Database, what: KindOfMachine, resources: ReadonlySet<string>): Route[] {
@@ -41,13 +42,11 @@ export function machineRoutes(db: Database, what: KindOfMachine, resources: Read
       responses: { 200: { description: 'A page', schema: pageOf(record) } },
       handle: async (ctx, { query }) => {
         allow(ctx, 'read')
-        const limit = query.limit ?? 50
+        const { limit = 50, cursor } = query
         const list = `${kind} ${ctx.tenantId}`
-        const after = query.cursor === undefined ? null : placeIn(query.cursor, list)
+        const [after = null] = readPlace(cursor, list, place) ?? []
         const rows = await listMachines(db.tenant(ctx), kind, { after, limit: limit + 1 })
-        const data = rows.slice(0, limit)
-        const nextCursor = rows.length > limit ? writeCursor([data.at(-1)?.id], list) : null
-        return { status: 200, body: { data, page: { limit, nextCursor } } }
+        return { status: 200, body: paged(rows, limit, list, ({ id }) => [id]) }
       },
     }),
     route({
@@ -102,12 +101,6 @@ export function machineRoutes(db: Database, what: KindOfMachine, resources: Read
 }
 
 const verbs: Readonly<Record<Action, string>> = { read: 'see', create: 'make', update: 'rotate', delete: 'revoke' }
-
-function placeIn(cursor: string, list: string): string {
-  const place = idSchema.safeParse(readCursor(cursor, list)[0])
-  if (!place.success) throw invalidMember('cursor', 'must be a cursor that a page of this list gave')
-  return place.data
-}
 
 /** A scope of a resource that does not exist would hold nothing, and nobody would notice. */
 function refuseUnknown(scopes: readonly string[], resources: ReadonlySet<string>): void {

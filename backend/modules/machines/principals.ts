@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import sql from 'sql-template-tag'
-import type { Actor, Ctx } from '../../kernel/context.ts'
+import { type Actor, type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Bearer, SignedIn } from '../../kernel/http/authenticator.ts'
+import { createRecall } from '../../kernel/http/recall.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
@@ -22,7 +23,6 @@ export interface MachineDeps {
   readonly tokens: ServiceTokens
   /** What a user may do now; undefined when he is no active member. */
   rightsOf(tenantId: string, userId: string): Promise<Rights | undefined>
-  systemCtx(tenantId: string): Ctx
 }
 
 /** Lets machines in, and knows what they may do. */
@@ -49,18 +49,13 @@ interface Principal {
   touchedAt: number
 }
 
-const forgetters = new Set(['user', 'team', 'role', 'session', 'tenant', 'api_key', 'service_account'])
-
-/** The log can stand behind another's open transaction; so old a right is looked up anew all the same. */
-const believedFor = 1_000
-
 const touchEvery = 60_000
 
 /** Makes the principals. What a prefix is never changes, so that is kept for long; who may do what is the log's to say. */
 export function createMachinePrincipals(deps: MachineDeps): MachinePrincipals {
-  const { db, log, tokens, systemCtx } = deps
+  const { db, log, tokens } = deps
   const secrets = new LRUCache<string, FoundSecret>({ max: 10_000 })
-  const byTenant = new LRUCache<string, LRUCache<string, Promise<Principal | undefined>>>({ max: 10_000 })
+  const principals = createRecall<Principal | undefined>()
 
   const secretOf = async (prefix: string, text: string): Promise<FoundSecret | undefined> => {
     const known = secrets.get(prefix) ?? (await findSecret(db, prefix))
@@ -68,17 +63,8 @@ export function createMachinePrincipals(deps: MachineDeps): MachinePrincipals {
     secrets.set(prefix, known)
     return known
   }
-  const principalOf = (tenantId: string, id: string, prefix: string | null): Promise<Principal | undefined> => {
-    const cache = byTenant.get(tenantId) ?? new LRUCache({ max: 10_000, ttl: believedFor })
-    byTenant.set(tenantId, cache)
-    const key = `${id} ${prefix ?? ''}`
-    const known = cache.get(key)
-    if (known) return known
-    const loading = load(deps, tenantId, id, prefix)
-    cache.set(key, loading)
-    loading.catch(() => cache.delete(key))
-    return loading
-  }
+  const principalOf = (tenantId: string, id: string, prefix: string | null): Promise<Principal | undefined> =>
+    principals.recall(tenantId, `${id} ${prefix ?? ''}`, () => load(deps, tenantId, id, prefix))
   const touch = (tenantId: string, principal: Principal, ip: string | null): void => {
     if (Date.now() - principal.touchedAt < touchEvery) return
     principal.touchedAt = Date.now()
@@ -129,9 +115,7 @@ export function createMachinePrincipals(deps: MachineDeps): MachinePrincipals {
       return { tenantId: found.tenantId, machine: principal.machine }
     },
     rightsOf: async (tenantId, id) => (await principalOf(tenantId, id, null))?.rights,
-    forget: (events) => {
-      for (const event of events) if (forgetters.has(event.type)) byTenant.delete(event.tenantId)
-    },
+    forget: principals.forget,
   }
 }
 
@@ -148,7 +132,7 @@ async function findSecret(db: Database, prefix: string): Promise<FoundSecret | u
 }
 
 async function load(
-  { db, rightsOf, systemCtx }: MachineDeps,
+  { db, rightsOf }: MachineDeps,
   tenantId: string,
   id: string,
   prefix: string | null,

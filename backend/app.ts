@@ -24,7 +24,9 @@ import type { Job, Schedule } from './kernel/jobs/job.ts'
 import type { Logger } from './kernel/log.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
+import { signInMember } from './modules/auth/auth.actions.ts'
 import { authModule } from './modules/auth/auth.module.ts'
+import { signedIn, signInSchema } from './modules/auth/auth.routes.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
@@ -46,6 +48,7 @@ import { gated } from './modules/machines/gate.ts'
 import { machinesModule } from './modules/machines/machines.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
+import { oidcModule } from './modules/oidc/oidc.module.ts'
 import { platformModule } from './modules/platform/platform.module.ts'
 import { purgeModule } from './modules/purge/purge.module.ts'
 import { remindersModule } from './modules/reminders/reminders.module.ts'
@@ -97,6 +100,8 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const entities = createEntities(db, customFields)
   const nouns = entities.registry.entities
   const catalogue = createCatalogue(nouns)
+  let listening = ''
+  const base = () => config.publicUrl?.replace(/\/+$/, '') ?? listening
   const rightsOfUser = async (tenantId: string, id: string) =>
     (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })
   const machines = machinesModule({
@@ -106,10 +111,24 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     resources: [...nouns.keys()],
     rightsOf: rightsOfUser,
   })
-  const authenticator = withBearers(principals, machines.bearers)
+  const users = entities.repository('user')
+  const secureCookies = config.publicUrl?.startsWith('https:') ?? false
+  const types = [...nouns.keys()]
+  const signing = { db, tokens, users, operators, registration: config.registration, secureCookies, types }
+  const oidc = oidcModule({
+    db,
+    log,
+    users,
+    issuers: config.issuers,
+    base,
+    secureCookies,
+    rightsOf: rightsOfUser,
+    signInSchema,
+    signIn: async (caller, known, cookie) => signedIn(200, await signInMember(signing, caller, known), cookie, signing),
+  })
+  const authenticator = withBearers(principals, [...machines.bearers, oidc.bearer])
   const forgetPrincipals: typeof principals.forget = (events) => {
-    principals.forget(events)
-    machines.forget(events)
+    for (const one of [principals, machines, oidc.bearer]) one.forget(events)
   }
   db.onCommit((events) => {
     for (const event of events) bus.emit(event)
@@ -123,19 +142,15 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
   })
 
-  let listening = ''
   const store = openFiles({
     storageDir: config.storageDir,
     secret: config.jwtSecret,
-    base: () => config.publicUrl?.replace(/\/+$/, '') ?? listening,
+    base,
   })
-  const types = [...nouns.keys()]
-  const users = entities.repository('user')
-  const secureCookies = config.publicUrl?.startsWith('https:') ?? false
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
-  const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
+  const auth = authModule(signing)
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>
     (await rightsOfUser(tenantId, id)) ?? machines.rightsOf(tenantId, id)
@@ -183,7 +198,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const schedules = [
     ...logSchedules(db),
     forgetCompleted(completed),
-    ...[auth, machines.module, ...consumers].flatMap((module) => module.schedules ?? []),
+    ...[auth, machines.module, oidc.module, ...consumers].flatMap((module) => module.schedules ?? []),
     ...(extra.schedules ?? []),
   ]
   const jobs = jobsModule({
@@ -217,7 +232,9 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   })
   const ungated: Route[] = redirecting(db, entities.registry, [
     ...entities.routes(search.find, alikeOf(nouns)),
-    ...[auth, machines.module, ...consumers, jobs, platform, health].flatMap((module) => module.routes ?? []),
+    ...[auth, machines.module, oidc.module, ...consumers, jobs, platform, health].flatMap(
+      (module) => module.routes ?? [],
+    ),
     ...store.routes,
   ])
   const routes = gated(ungated, (segment) => entities.registry.byPath(segment)?.type)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { type Issuer, issuersSchema } from './kernel/issuers.ts'
 
 const onOff = z.enum(['on', 'off'])
 const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
@@ -94,6 +95,11 @@ export const environmentSchema = z.object({
     .enum(['open', 'invite', 'off'])
     .default('open')
     .describe('Who may make a tenant: open (anybody), invite or off.'),
+  OIDC_ISSUERS: issuersSchema
+    .optional()
+    .describe(
+      'OpenID issuers whose people sign in here, a JSON list: [{"id","issuer","clientId","clientSecret","tenant" or "tenantClaim","roles","jit","domains","audience","page"}].',
+    ),
   PLATFORM_ADMIN_EMAIL: z
     .email()
     .max(320)
@@ -148,6 +154,7 @@ export interface Config {
   readonly jwtSecret: string
   readonly encryptionKey: string
   readonly registration: 'open' | 'invite' | 'off'
+  readonly issuers: readonly Issuer[]
   /** Who signs in as the platform operator; undefined when nobody can. */
   readonly platformAdmin: { readonly email: string; readonly password: string } | undefined
   readonly timelineKeepMonths: number | undefined
@@ -209,6 +216,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     jwtSecret: env.JWT_SECRET ?? keptSecret(storageDir, 'jwt-secret'),
     encryptionKey: env.ENCRYPTION_KEY ?? keptSecret(storageDir, 'encryption-key'),
     registration: env.REGISTRATION,
+    issuers: env.OIDC_ISSUERS ?? [],
     platformAdmin:
       env.PLATFORM_ADMIN_EMAIL === undefined || env.PLATFORM_ADMIN_PASSWORD === undefined
         ? undefined

@@ -152,6 +152,11 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
+  'user.identity_linked': {
+    sentence: '{actor} linked the sign-in of a provider to a user',
+    action: 'updated',
+    personal: true,
+  },
   'api_key.created': { sentence: '{actor} made the API key {name}', action: 'created', personal: true },
   'api_key.rotated': { sentence: '{actor} gave the API key {name} another secret', action: 'updated', personal: true },
   'api_key.revoked': { sentence: '{actor} revoked the API key {name}', action: 'deleted', personal: true },

@@ -149,6 +149,7 @@ export const operations: Readonly<Record<string, Example>> = {
 
   ...machines('ApiKey', '/api-keys'),
   ...machines('ServiceAccount', '/service-accounts'),
+  listOpenIdProviders: nothing,
   token: async ({ alice }) => {
     const { clientId, clientSecret } = (await alice.post('/service-accounts', machine())).body
     const body = { grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret }

@@ -77,6 +77,20 @@ export async function login(
   return deps.db.transaction(ctx, (tx) => startSession(deps, tx, account?.id, membership.user_id, caller))
 }
 
+/** Signs in a member whom somebody else has recognised: an OpenID issuer, say. */
+export async function signInMember(
+  deps: Deps,
+  caller: Caller,
+  { tenantId, userId }: { tenantId: string; userId: string },
+): Promise<SignIn> {
+  const ctx = await memberCtx(deps, caller, tenantId, userId)
+  return deps.db.transaction(ctx, async (tx) => {
+    const [user] = await tx.query(sql`
+      select account_id as "accountId" from users where tenant_id = ${tenantId} and id = ${userId}`)
+    return startSession(deps, tx, user?.accountId, userId, caller)
+  })
+}
+
 /**
  * Gives the next refresh token of a session and ends the one sent. One that comes twice ends its whole family, except
  * within 10 seconds from the same device and address, where it gives the same successor.

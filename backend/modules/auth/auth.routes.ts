@@ -53,7 +53,8 @@ const tenantSchema = z
   })
   .meta({ id: 'Tenant' })
 
-const signInSchema = z
+/** What a sign-in answers. */
+export const signInSchema = z
   .object({
     user: user.recordSchema,
     tenant: tenantSchema,
@@ -263,7 +264,8 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
   return { user: JSON.parse(stored.json), tenant, role: rights.role, permissions }
 }
 
-function signedIn(
+/** The answer to a sign-in; with `cookie` its refresh token comes as one. */
+export function signedIn(
   status: number,
   signIn: SignIn | OperatorSignIn,
   cookie: boolean | undefined,

@@ -1,0 +1,73 @@
+import { isId } from '../../kernel/ids.ts'
+import type { Issuer } from '../../kernel/issuers.ts'
+
+/** What an issuer says of somebody. All of it was signed; none of it has been looked at. */
+export type RawClaims = Readonly<Record<string, unknown>>
+
+/** Somebody of an issuer, as we take him. */
+export interface Person {
+  readonly issuer: string
+  readonly subject: string
+  /** Null when he has none, or the issuer has not verified it. */
+  readonly email: string | null
+  readonly name: string
+  readonly tenantId: string | null
+  /** The role that his claims lead to; null: none, so he may not in. Undefined: nothing was said of roles. */
+  readonly role: Role | null | undefined
+}
+
+export type Role = Issuer['roles'][string]
+
+const mighty: readonly Role[] = ['admin', 'manager', 'member', 'viewer']
+
+/**
+ * Where claims came from. Who signs in and has lost all his roles may come without the claim, so silence means none; an
+ * access token tells of roles only where its issuer was asked to, so there it means nothing.
+ */
+export type Occasion = 'sign-in' | 'bearer'
+
+/** Reads claims under the configuration of their issuer. */
+export function personOf(issuer: Issuer, claims: RawClaims, occasion: Occasion): Person {
+  const tenant = issuer.tenant ?? claims[issuer.tenantClaim ?? '']
+  const email = claims.email_verified === true && typeof claims.email === 'string' ? claims.email.trim() : null
+  return {
+    issuer: issuer.issuer,
+    subject: String(claims.sub),
+    email,
+    name: nameOf(claims, email),
+    tenantId: isId(tenant) ? tenant.toLowerCase() : null,
+    role: roleOf(issuer, claims, occasion),
+  }
+}
+
+const nameOf = ({ name, preferred_username }: RawClaims, email: string | null): string =>
+  [name, preferred_username, email?.split('@')[0], 'Newcomer']
+    .filter((each) => typeof each === 'string')
+    .map((each) => each.trim().slice(0, 100))
+    .find((each) => each !== '') ?? 'Newcomer'
+
+/** A claim of roles is a list, one text with blanks, or a place deeper down as `realm_access.roles`. */
+function roleOf(issuer: Issuer, claims: RawClaims, occasion: Occasion): Role | null | undefined {
+  if (Object.keys(issuer.roles).length === 0) return undefined
+  const claim = valueAt(claims, issuer.rolesClaim)
+  if (claim === undefined && occasion === 'bearer') return undefined
+  const values = Array.isArray(claim) ? claim : typeof claim === 'string' ? claim.split(' ') : []
+  const given = values.flatMap((value) =>
+    typeof value === 'string' && Object.hasOwn(issuer.roles, value) ? [issuer.roles[value]] : [],
+  )
+  return mighty.find((role) => given.includes(role)) ?? issuer.defaultRole ?? null
+}
+
+/** The whole name first: issuers name claims by URLs, which hold dots. */
+function valueAt(claims: RawClaims, name: string): unknown {
+  if (Object.hasOwn(claims, name)) return claims[name]
+  return name
+    .split('.')
+    .reduce<unknown>((value, part) => (isObject(value) && Object.hasOwn(value, part) ? value[part] : undefined), claims)
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+
+/** Whether the issuer speaks for an email: only then does it lead to somebody who was here before. */
+export const speaksFor = ({ domains }: Issuer, email: string): boolean =>
+  domains.includes(email.slice(email.lastIndexOf('@') + 1).toLowerCase())

@@ -1,5 +1,6 @@
 import { openFiles } from './adapters/files/index.ts'
 import { openJobs } from './adapters/jobs/index.ts'
+import { openRates } from './adapters/limits/index.ts'
 import type { Config } from './config.ts'
 import { createCustomFields } from './entities/custom-fields/custom-field.queries.ts'
 import { addProductLines } from './entities/deals/line-item.actions.ts'
@@ -18,6 +19,8 @@ import { listen } from './kernel/http/listen.ts'
 import { createAddressOf } from './kernel/http/address.ts'
 import { withBearers } from './kernel/http/authenticator.ts'
 import { openApiDocument } from './kernel/http/openapi.ts'
+import { createRateCounter } from './kernel/http/rate-counter.ts'
+import { createRateLimits } from './kernel/http/rate-limit.ts'
 import type { Route } from './kernel/http/route.ts'
 import { createServer } from './kernel/http/server.ts'
 import type { Job, Schedule } from './kernel/jobs/job.ts'
@@ -43,6 +46,7 @@ import { importFilesAmong } from './modules/imports/import.queries.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
 import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
+import { limitsModule } from './modules/limits/limits.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { gated } from './modules/machines/gate.ts'
 import { machinesModule } from './modules/machines/machines.module.ts'
@@ -173,6 +177,9 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     list: (type) => entities.list(type, search.find),
     rightsOf,
   })
+  const counter = createRateCounter()
+  const rates = openRates({ redisUrl: config.redisUrl, worker: db.worker, log })
+  const limits = limitsModule({ db, log, counter, store: rates })
   const consumers: readonly Module[] = [
     timeline,
     search.module,
@@ -198,7 +205,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const schedules = [
     ...logSchedules(db),
     forgetCompleted(completed),
-    ...[auth, machines.module, oidc.module, ...consumers].flatMap((module) => module.schedules ?? []),
+    ...[auth, machines.module, oidc.module, limits, ...consumers].flatMap((module) => module.schedules ?? []),
     ...(extra.schedules ?? []),
   ]
   const jobs = jobsModule({
@@ -246,6 +253,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     log,
     corsOrigins: config.corsOrigins,
     trustProxy: config.trustProxy,
+    limits: config.rateLimits ? createRateLimits(counter, quotas) : undefined,
     mount: (app) => {
       mountDocs(app, document)
       platform.mount(app)
@@ -264,7 +272,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     activityOf: (event) => activityOf(event, catalogue),
     inbox: notifications.inbox,
   })
-  const modules: readonly Module[] = [auth, ...consumers, jobs, live]
+  const modules: readonly Module[] = [auth, limits, ...consumers, jobs, live]
   health.show([...createMetricReadings(db, subscriptions), ...modules.flatMap((module) => module.readings ?? [])])
 
   await makeEventPartitions(db)
@@ -289,13 +297,16 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
       await closed
       clearTimeout(patience)
       await worked
-      for (const module of [auth, ...consumers].reverse()) await module.stop?.()
+      for (const module of [auth, limits, ...consumers].reverse()) await module.stop?.()
       wake.stop()
       await tail.stop()
       await database.close()
     }),
   }
 }
+
+/** Calls a minute. Sign-ins are dear, as passwords are hashed on purpose slowly. */
+const quotas = { address: 300, user: 6_000, plan: () => 60_000 }
 
 const description = {
   title: 'ClientForge',

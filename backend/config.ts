@@ -120,6 +120,9 @@ export const environmentSchema = z.object({
     .describe(
       'For how many full months the timeline keeps what was done; older months are dropped. Default: for ever.',
     ),
+  RATE_LIMITS: onOff
+    .default('on')
+    .describe('Whether calls are limited: by address where people sign in, by user and by plan elsewhere.'),
   METRICS_TOKEN: z.string().min(1).optional().describe('Asked for as a bearer token at /metrics when set.'),
   CORS_ORIGINS: list
     .default([])
@@ -158,6 +161,7 @@ export interface Config {
   /** Who signs in as the platform operator; undefined when nobody can. */
   readonly platformAdmin: { readonly email: string; readonly password: string } | undefined
   readonly timelineKeepMonths: number | undefined
+  readonly rateLimits: boolean
   readonly metricsToken: string | undefined
   readonly corsOrigins: readonly string[]
   readonly trustProxy: number | string | false
@@ -222,6 +226,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
         ? undefined
         : { email: env.PLATFORM_ADMIN_EMAIL, password: env.PLATFORM_ADMIN_PASSWORD },
     timelineKeepMonths: env.TIMELINE_KEEP_MONTHS,
+    rateLimits: env.RATE_LIMITS === 'on',
     metricsToken: env.METRICS_TOKEN,
     corsOrigins: env.CORS_ORIGINS,
     trustProxy:

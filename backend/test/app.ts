@@ -44,6 +44,7 @@ export async function startTestApp(options: TestOptions = {}): Promise<TestApp> 
       DATABASE_URL: ownerUrl,
       STORAGE_DIR: storageDir,
       DATABASE_POOL: '6',
+      RATE_LIMITS: 'off',
       PLATFORM_ADMIN_EMAIL: platformAdmin.email,
       PLATFORM_ADMIN_PASSWORD: platformAdmin.password,
       LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'silent',

@@ -19,6 +19,7 @@ import { parseBody, parsePart, rawBody } from './body.ts'
 import { readForm } from './form.ts'
 import { handlerFor } from './handler.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
+import type { Counted, RateLimits } from './rate-limit.ts'
 import { type Answer, Bytes, type Caller, JsonText, type Request, type Route } from './route.ts'
 import { securityHeaders } from './security-headers.ts'
 
@@ -30,6 +31,8 @@ export interface HttpOptions {
   readonly corsOrigins: readonly string[]
   /** Express's `trust proxy`: hops or subnets in front of us. */
   readonly trustProxy: string | number | boolean
+  /** How often who may call; absent: as often as he likes. */
+  readonly limits?: RateLimits | undefined
   /** More of Express outside of `/api/v1`: static pages. */
   mount?(app: Express): void
   /** Told of each finished request, for the metrics. */
@@ -59,7 +62,15 @@ export function createServer(options: HttpOptions): Server {
       cors({
         origin: [...options.corsOrigins],
         credentials: true,
-        exposedHeaders: ['ETag', 'Location', 'X-Request-Id', 'Idempotent-Replayed', 'Retry-After'],
+        exposedHeaders: [
+          'ETag',
+          'Location',
+          'X-Request-Id',
+          'Idempotent-Replayed',
+          'Retry-After',
+          'RateLimit',
+          'RateLimit-Policy',
+        ],
       }),
     )
   }
@@ -72,6 +83,8 @@ export function createServer(options: HttpOptions): Server {
     options,
   )
   api.use(authenticating(options.authenticator))
+  const { limits } = options
+  if (limits) api.use(limiting((_request, response) => limits.ofCaller(response.locals.who)))
   register(
     api,
     options.routes.filter((route) => route.access !== 'public' && !route.outside),
@@ -104,10 +117,15 @@ export function createServer(options: HttpOptions): Server {
 /** Registers routes by path, words before parameters, and answers 405 with `Allow` for the methods that a path lacks. */
 function register(router: Router | Express, routes: readonly Route[], options: HttpOptions): void {
   const paths = [...new Set(routes.map((route) => route.path))].sort(bySpecificity)
+  const { limits } = options
   for (const path of paths) {
     const here = router.route(path.replace(/\{(\w+)\}/g, ':$1'))
     const offered = routes.filter((route) => route.path === path)
-    for (const route of offered) here[route.method](...(route.form ? [] : [rawBody]), handling(route, options))
+    for (const route of offered) {
+      const signsIn = route.access === 'public' && route.path.startsWith('/auth/')
+      const counting = signsIn && limits ? [limiting((request) => limits.ofAddress(request.ip ?? null))] : []
+      here[route.method](...counting, ...(route.form ? [] : [rawBody]), handling(route, options))
+    }
     const allow = offered.map((route) => route.method.toUpperCase())
     if (allow.includes('GET')) allow.push('HEAD')
     here.all((request, response, next) => {
@@ -136,6 +154,15 @@ function authenticating(authenticator: Authenticator) {
     if (!token) throw unauthenticated()
     response.locals.who = await authenticator.identify(token, callerOf(request))
     next()
+  }
+}
+
+/** Counts before anything is read of the request. */
+function limiting(count: (request: ExpressRequest, response: ExpressResponse) => Counted) {
+  return (request: ExpressRequest, response: ExpressResponse, next: NextFunction): void => {
+    const { headers, problem } = count(request, response)
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    next(problem)
   }
 }
 

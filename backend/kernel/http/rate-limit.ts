@@ -1,0 +1,86 @@
+import { isIPv6 } from 'node:net'
+import type { Ctx } from '../context.ts'
+import { Problem } from '../errors.ts'
+import type { SignedIn, SignedInOperator } from './authenticator.ts'
+import type { RateCounter } from './rate-counter.ts'
+
+/** How many calls a minute are served. */
+export interface Quotas {
+  /** From one address to the calls of signing in. */
+  readonly address: number
+  /** Of one user, key or service. */
+  readonly user: number
+  /** Of all of a tenant together, as its plan says. It is asked with each call, so it has the answer in memory. */
+  plan(ctx: Ctx): number
+}
+
+/** What a call is answered besides: the fields of draft-ietf-httpapi-ratelimit-headers-10, and 429 when it was too many. */
+export interface Counted {
+  readonly headers: Readonly<Record<string, string>>
+  readonly problem: Problem | undefined
+}
+
+/** Counts calls and tells when they are too many. */
+export interface RateLimits {
+  /** Of who is signing in, or tries to. */
+  ofAddress(ip: string | null): Counted
+  ofCaller(who: SignedIn | SignedInOperator): Counted
+}
+
+/** Makes the limits. Nothing is awaited: a call is counted in memory, and what others count is learnt on the side. */
+export function createRateLimits(counter: RateCounter, quotas: Quotas): RateLimits {
+  const judge = (counts: readonly Count[]): Counted => {
+    const { left } = counter
+    const headers: Record<string, string> = {
+      'RateLimit-Policy': counts.map(({ name, quota }) => `"${name}";q=${quota};w=60`).join(', '),
+      RateLimit: counts.map(({ name, quota, used }) => `"${name}";r=${Math.max(0, quota - used)};t=${left}`).join(', '),
+    }
+    const spent = counts.find(({ quota, used }) => used > quota)
+    return { headers, problem: spent && tooMany(spent, left, headers) }
+  }
+  const counted = (name: string, key: string, quota: number): Count => ({ name, quota, used: counter.count(key) })
+  return {
+    ofAddress: (ip) => judge([counted('address', `a ${networkOf(ip)}`, quotas.address)]),
+    ofCaller: ({ ctx, operator }) => {
+      if (operator) return judge([counted('user', `o ${operator.id}`, quotas.user)])
+      const { tenantId, actor } = ctx
+      return judge([
+        counted('user', `u ${tenantId} ${actor.id}`, quotas.user),
+        counted('plan', `t ${tenantId}`, quotas.plan(ctx)),
+      ])
+    },
+  }
+}
+
+interface Count {
+  readonly name: string
+  readonly quota: number
+  readonly used: number
+}
+
+const whose: Readonly<Record<string, string>> = {
+  address: 'Too many calls from your address',
+  user: 'You call too often',
+  plan: 'Your tenant calls more often than its plan allows',
+}
+
+const tooMany = ({ name }: Count, left: number, headers: Record<string, string>): Problem =>
+  new Problem(429, 'RATE_LIMITED', `${whose[name]}; try again in ${left} seconds`, {
+    headers: { ...headers, 'Retry-After': String(left) },
+  })
+
+/** An IPv6 customer has a whole /64 to call from, and counts as one. */
+export function networkOf(ip: string | null): string {
+  if (ip === null || !isIPv6(ip)) return ip ?? 'unknown'
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1]
+  if (mapped !== undefined) return mapped
+  const [head = '', tail] = ip.split('%', 1)[0]?.toLowerCase().split('::') ?? []
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length)
+  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after]
+  return groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')
+}

@@ -135,6 +135,15 @@ describe('the application’s role', () => {
     const twins = [(await house.alice.build('contact')).id, (await house.alice.build('contact')).id]
     await house.alice.post('/contacts/duplicates/dismiss', { ids: twins })
     await house.alice.post(`/contacts/${twins[0]}/merge`, { fromIds: [twins[1]] })
+    // These need a provider; what its tests see of them is beside it.
+    await asOwner(house.ownerUrl, async (owner) => {
+      const { tenantId, userId } = house.alice
+      await owner.query(`insert into openid_identities values ($1, 'https://issuer.example', 'alice', $2)`, [
+        tenantId,
+        userId,
+      ])
+      await owner.query(`insert into openid_codes values ($1, 'hash', $2, null, now())`, [tenantId, userId])
+    })
     await house.alice.post('/notes', { body: 'Once' }, { 'Idempotency-Key': 'once' })
   })
 

@@ -5,9 +5,10 @@ export const readCookie = (header: string | undefined, name: string): string | u
     .find((pair) => pair.startsWith(`${name}=`))
     ?.slice(name.length + 1) || undefined
 
-/** A cookie for ours alone: no script reads it, and no other site's page sends it. */
+/** A cookie for ours alone: no script reads it, and no other site's page sends it; with `lax` a link of one does. */
 export const printCookie = (
   name: string,
   value: string,
-  { path, seconds, secure }: { path: string; seconds: number; secure: boolean },
-): string => `${name}=${value}; Path=${path}; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure ? '; Secure' : ''}`
+  { path, seconds, secure, lax }: { path: string; seconds: number; secure: boolean; lax?: true },
+): string =>
+  `${name}=${value}; Path=${path}; HttpOnly; SameSite=${lax ? 'Lax' : 'Strict'}; Max-Age=${seconds}${secure ? '; Secure' : ''}`

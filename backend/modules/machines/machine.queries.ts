@@ -1,5 +1,6 @@
-import sql, { empty, type Sql } from 'sql-template-tag'
+import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import type { Machine, MachineKind } from './machine.ts'
 
 /** Machines of a kind that are not revoked, newest first, after a place. */
@@ -22,15 +23,15 @@ export async function findMachine(tx: Tx, kind: MachineKind, id: string): Promis
   return found
 }
 
-const told = (column: Sql): Sql => sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+const told = (column: string): Sql => raw(timeSql(column))
 
 const members: Sql = sql`
   m.id, m.name, m.scopes, m.allowed_addresses as "allowedAddresses", m.created_by_id as "createdById",
-  ${told(sql`m.created_at`)} as "createdAt", ${told(sql`m.expires_at`)} as "expiresAt",
-  ${told(sql`m.last_used_at`)} as "lastUsedAt", m.last_used_address as "lastUsedAddress",
+  ${told('m.created_at')} as "createdAt", ${told('m.expires_at')} as "expiresAt",
+  ${told('m.last_used_at')} as "lastUsedAt", m.last_used_address as "lastUsedAddress",
   (select s.prefix from machine_secrets s where s.tenant_id = m.tenant_id and s.machine_id = m.id
    order by s.expires_at desc nulls first limit 1) as prefix,
-  coalesce((select json_agg(json_build_object('prefix', s.prefix, 'expiresAt', ${told(sql`s.expires_at`)}) order by s.expires_at desc)
+  coalesce((select json_agg(json_build_object('prefix', s.prefix, 'expiresAt', ${told('s.expires_at')}) order by s.expires_at desc)
             from machine_secrets s where s.tenant_id = m.tenant_id and s.machine_id = m.id and s.expires_at > now()), '[]') as rotating`
 
 /** A machine that may act now, as one of its secrets finds it. */

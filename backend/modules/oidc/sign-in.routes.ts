@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { notFound } from '../../kernel/errors.ts'
+import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
 import { type Answer, type Caller, publicRoute, type Route } from '../../kernel/http/route.ts'
 import type { Known } from './people.ts'
@@ -126,8 +127,10 @@ export function signInRoutes(deps: SignInRoutes): Route[] {
 const cookieName = 'clientforge_oidc'
 
 /** Lax: the provider's page sends the browser back by a link. */
-const cookieOf = (value: string, { secureCookies }: SignInRoutes): string =>
-  `${cookieName}=${value}; Path=/api/v1/auth/oidc; HttpOnly; SameSite=Lax; Max-Age=${attemptSeconds}${secureCookies ? '; Secure' : ''}`
+const cookieOf = (value: string, { secureCookies: secure }: SignInRoutes): string =>
+  printCookie(cookieName, value, { path: '/api/v1/auth/oidc', seconds: attemptSeconds, secure, lax: true })
 
-const cookieIn = (caller: Caller): string | undefined =>
-  new RegExp(`(?:^|; *)${cookieName}=([\\w-]{43})(?:;|$)`).exec(caller.header('Cookie') ?? '')?.[1]
+const cookieIn = (caller: Caller): string | undefined => {
+  const value = readCookie(caller.header('Cookie'), cookieName)
+  return value !== undefined && /^[\w-]{43}$/.test(value) ? value : undefined
+}

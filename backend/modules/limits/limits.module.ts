@@ -16,6 +16,9 @@ export interface LimitsDeps {
 
 const every = 1_000
 
+/** A database that is merely busy is not gone. */
+const patience = 5_000
+
 /** Settles with the other processes every second how many calls there were. While the store is gone each counts alone. */
 export function limitsModule({ db, log, counter, store }: LimitsDeps): Module {
   const stopping = new AbortController()
@@ -26,7 +29,7 @@ export function limitsModule({ db, log, counter, store }: LimitsDeps): Module {
     const { minute, counts } = counter.take()
     if (counts.length === 0) return
     try {
-      counter.know(minute, await within(every, store.add(minute, counts)))
+      counter.know(minute, await within(patience, store.add(minute, counts)))
       if (alone) log.info('calls are counted together with the other processes again')
       alone = false
     } catch (error) {

@@ -28,6 +28,8 @@ import { pipeline } from './pipelines/pipeline.entity.ts'
 import { pipelineRoutes } from './pipelines/pipeline.routes.ts'
 import { product } from './products/product.entity.ts'
 import { recordTypes } from './records.ts'
+import { fittingRoles } from './roles/role.actions.ts'
+import { role } from './roles/role.entity.ts'
 import { scoredByRules } from './scoring-rules/scored.ts'
 import { fittingRules } from './scoring-rules/scoring-rule.actions.ts'
 import { scoringRule } from './scoring-rules/scoring-rule.entity.ts'
@@ -50,7 +52,12 @@ interface Noun {
   readonly offers: readonly Offer[]
   readonly routes?: (house: House) => Route[]
   /** Wraps the repository in what its writes entail for records of other nouns, in the same transaction. */
-  readonly entailing?: (db: Database, repository: Repository, others: (type: string) => Repository) => Repository
+  readonly entailing?: (
+    db: Database,
+    repository: Repository,
+    others: (type: string) => Repository,
+    registry: Registry,
+  ) => Repository
 }
 
 /** What the verbs of a noun are made with. */
@@ -86,6 +93,7 @@ const nouns: readonly Noun[] = [
   { entity: lookup, offers: [], routes: lookupRoutes },
   { entity: view, offers: [], routes: viewRoutes },
   { entity: team, offers: setUp },
+  { entity: role, offers: setUp, entailing: (db, roles, _others, registry) => fittingRoles(db, roles, registry) },
   { entity: exchangeRate, offers: setUp },
   { entity: target, offers: setUp },
   { entity: scoringRule, offers: setUp, entailing: fittingRules },
@@ -126,7 +134,7 @@ export function createEntities(db: Database, customFields: CustomFields): Entiti
   const repositories = new Map(
     nouns.map(({ entity, entailing }) => {
       const plain = createRepository(entity, registry, customFields)
-      return [entity.type, entailing?.(db, plain, (type) => repository(type)) ?? plain]
+      return [entity.type, entailing?.(db, plain, (type) => repository(type), registry) ?? plain]
     }),
   )
   const repository = (type: string): Repository => {

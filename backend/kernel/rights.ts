@@ -1,11 +1,24 @@
 /** What a role may do with a type of record. */
 export type Action = 'read' | 'create' | 'update' | 'delete'
 
-/**
- * Which records of a type an action reaches: all, none, or those that belong to these users
- * (owner or assignee, else who created them).
- */
-export type Scope = 'all' | 'none' | { readonly userIds: readonly string[] }
+/** Which records of a type an action reaches: all, none, or those that belong to some. */
+export type Scope = 'all' | 'none' | Reach
+
+/** The records that belong to these: owner or assignee, else who created them. */
+export interface Reach {
+  /** Users, and for shares the teams that they are in. */
+  readonly userIds: readonly string[]
+  /** Whether what is shared with one of these is reached too: in any way, or only so that it may be written. */
+  readonly shares?: 'read' | 'write'
+  /** The scope of the permission from which it follows. */
+  readonly of?: 'own' | 'team'
+}
+
+/** The members of a type that are not seen, and those that are seen and not written. */
+export interface FieldRules {
+  readonly hidden: ReadonlySet<string>
+  readonly readOnly: ReadonlySet<string>
+}
 
 /**
  * The rights of one user, compiled to data: rendered as SQL by the repository, as arguments of the search function,
@@ -15,19 +28,34 @@ export interface Rights {
   readonly userId: string
   readonly role: string
   scope(type: string, action: Action): Scope
+  /** Undefined where every member is seen and written. */
+  fields?(type: string): FieldRules | undefined
+}
+
+/** Somebody with whom a record is shared, beside those to whom it belongs. */
+export interface Share {
+  /** A user or a team. */
+  readonly id: string
+  readonly access: 'read' | 'write'
 }
 
 /** The ids that say whose a record is. */
 export interface Belonging {
   readonly ownerIds: readonly string[]
   readonly createdById: string | null
+  readonly shares?: readonly Share[]
 }
 
 /** The check in memory: whether a scope reaches a record that belongs to these users. */
-export function reaches(scope: Scope, belonging: Belonging): boolean {
+export function reaches(scope: Scope, { ownerIds, createdById, shares }: Belonging): boolean {
   if (scope === 'all') return true
   if (scope === 'none') return false
-  const holders =
-    belonging.ownerIds.length > 0 ? belonging.ownerIds : belonging.createdById ? [belonging.createdById] : []
-  return holders.some((id) => scope.userIds.includes(id))
+  const holders = ownerIds.length > 0 ? ownerIds : createdById ? [createdById] : []
+  if (holders.some((id) => scope.userIds.includes(id))) return true
+  if (scope.shares === undefined || shares === undefined) return false
+  return shares.some(({ id, access }) => (scope.shares === 'read' || access === 'write') && scope.userIds.includes(id))
 }
+
+/** Whether a role of a tenant's own may grant an action: who makes members and roles could make himself an owner. */
+export const isGrantable = (type: string, action: Action): boolean =>
+  action === 'read' || !['user', 'role', 'team'].includes(type)

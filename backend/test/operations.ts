@@ -85,6 +85,7 @@ export const operations: Readonly<Record<string, Example>> = {
     return at(id)
   },
   ...settings('Team', 'team', () => ({ name: unique('Central') })),
+  ...settings('Role', 'role', () => ({ name: unique('Sales development') })),
   ...settings('ExchangeRate', 'exchangeRate', () => ({ currency: 'EUR', rate: 1.1, validFrom: anyDay() }), {
     rate: 1.2,
   }),

@@ -170,7 +170,7 @@ function contextOf(house: House): Ctx {
   return {
     tenantId: house.tenantId,
     actor: { id: house.userId, type: 'user', name: 'Ada Bench' },
-    rights: compileRights(house.userId, 'owner', []),
+    rights: compileRights({ id: house.userId, role: 'owner', team: [] }),
     sessionId: newId(),
     requestId: newId(),
     operationId: newId(),

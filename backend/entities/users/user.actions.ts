@@ -5,6 +5,7 @@ import type { Changed, Expected, Repository, Stored, Values } from '../../kernel
 import { conflict, duplicate, forbidden, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
+import { refuseRoleOfAll } from '../roles/role.actions.ts'
 import { endSessions } from './session.actions.ts'
 
 /**
@@ -13,6 +14,7 @@ import { endSessions } from './session.actions.ts'
  */
 export async function createUser(tx: Tx, users: Repository, values: Values, password: string): Promise<Stored> {
   refuseRole(tx, values.role)
+  refuseRoleOfAll(values)
   const email = String(values.email)
   const [known] = await tx.query(sql`select id, password_hash from find_account(${email})`)
   if (known && !(await checkPassword(password, known.password_hash))) {
@@ -70,6 +72,7 @@ export async function updateUser(
 ): Promise<Changed> {
   const before = await lockUser(tx, id)
   if (before) {
+    refuseRoleOfAll(values, { ...before })
     if (values.role !== undefined && values.role !== before.role) refuseRole(tx, values.role, before.role)
     if (values.active !== undefined && values.active !== before.active) refuseRole(tx, before.role)
     const leaves = (values.role !== undefined && values.role !== 'owner') || values.active === false
@@ -93,9 +96,15 @@ export async function removeUser(tx: Tx, users: Repository, id: string, expected
   await endSessions(tx, id, 'removed')
 }
 
-async function lockUser(tx: Tx, id: string): Promise<{ role: string; active: boolean } | undefined> {
-  const [row] = await tx.query<{ role: string; active: boolean }>(sql`
-    select role, active from users where tenant_id = ${tx.ctx.tenantId} and id = ${id} and deleted_at is null for update`)
+interface Locked {
+  readonly role: string
+  readonly roleId: string | null
+  readonly active: boolean
+}
+
+async function lockUser(tx: Tx, id: string): Promise<Locked | undefined> {
+  const [row] = await tx.query<Locked>(sql`
+    select role, role_id as "roleId", active from users where tenant_id = ${tx.ctx.tenantId} and id = ${id} and deleted_at is null for update`)
   return row
 }
 

@@ -17,6 +17,10 @@ export const user = defineEntity({
       describe: 'Null for a member who came with a table that had none',
     }),
     role: choice(roles, { default: 'member', filter: ['eq', 'in'] }),
+    roleId: ref('role', {
+      include: 'ownRole',
+      describe: 'A role of the tenant’s own, which says what he may do instead of `role`',
+    }),
     teamId: ref('team', { include: 'team' }),
     managerId: ref('user', { include: 'manager' }),
     timezone: timezone(),

@@ -171,7 +171,7 @@ export function entityRoutes(
         tag,
         params,
         responses: { 204: { description: 'Deleted', schema: null } },
-        problems: [412],
+        problems: [412, 422],
         handle: async (ctx, { params, header }) => {
           await repository.remove(db.tenant(ctx), params.id, readIfMatch(header('If-Match')))
           return { status: 204 }

@@ -191,7 +191,7 @@ async function memberCtx(deps: Deps, caller: Caller, tenantId: string, userId: s
 const callerCtx = (caller: Caller, tenantId: string, userId: string, name: string, role: string): Ctx => ({
   tenantId,
   actor: { id: userId, type: 'user', name },
-  rights: compileRights(userId, role, []),
+  rights: compileRights({ id: userId, role, team: [] }),
   sessionId: null,
   requestId: caller.requestId,
   operationId: newId(),

@@ -258,7 +258,7 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
     actions.flatMap((action) => {
       const scope = rights.scope(resource, action)
       if (scope === 'none') return []
-      return [{ resource, action, scope: scope === 'all' ? 'all' : rights.role === 'manager' ? 'team' : 'own' }]
+      return [{ resource, action, scope: scope === 'all' ? 'all' : (scope.of ?? 'own') }]
     }),
   )
   return { user: JSON.parse(stored.json), tenant, role: rights.role, permissions }

@@ -9,7 +9,7 @@ import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import type { Operators } from './operators.ts'
-import { compileRights } from './rights.ts'
+import { compileRights, type Member, type OwnRole } from './rights.ts'
 import type { Claims, Tokens } from './tokens.ts'
 
 interface Principal {
@@ -32,7 +32,7 @@ export interface UserKey {
   readonly id: string
 }
 
-const forgetters = new Set(['user', 'team', 'session'])
+const forgetters = new Set(['user', 'team', 'role', 'session'])
 
 /** The log can stand behind another's open transaction; so old a right is looked up anew all the same. */
 const believedFor = 1_000
@@ -92,30 +92,40 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
     rightsOf: async (users) => {
       const found = new Map<string, Rights>()
       for (const user of users.length === 0 ? [] : await loadUsers(db.worker, users))
-        found.set(keyOf(user), compileRights(user.id, user.role, user.team))
+        found.set(keyOf(user), compileRights(memberOf(user)))
       return (user) => found.get(keyOf(user))
     },
   }
 }
 
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
-  const [row] = await tx.query(sql`
-    select u.id, u.name, u.role, ${team} as team
+  const [row] = await tx.query<MemberRow & { name: string }>(sql`
+    select u.name, ${member}
     from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
   if (!row) throw unauthenticated('The session has ended')
-  return { userId: row.id, name: row.name, rights: compileRights(row.id, row.role, row.team) }
+  return { userId: row.id, name: row.name, rights: compileRights(memberOf(row)) }
 }
 
+interface MemberRow extends Omit<Member, 'own'> {
+  readonly permissions: OwnRole['permissions'] | null
+  readonly fieldRules: OwnRole['fieldRules'] | null
+}
+
+const memberOf = ({ permissions, fieldRules, ...rest }: MemberRow): Member => ({
+  ...rest,
+  own: permissions && fieldRules && { permissions, fieldRules },
+})
+
 const loadUsers = (db: WorkerTx, users: readonly UserKey[]) =>
-  db.query<UserKey & { role: string; team: string[] }>(sql`
-    select u.tenant_id as "tenantId", u.id, u.role, ${team} as team
+  db.query<UserKey & MemberRow>(sql`
+    select u.tenant_id as "tenantId", ${member}
     from (select distinct w."tenantId", w.id
           from jsonb_to_recordset(${JSON.stringify(users)}::jsonb) as w("tenantId" uuid, id uuid)) w
     join users u on u.tenant_id = w."tenantId" and u.id = w.id and u.active and u.deleted_at is null`)
 
-/** Of a manager `u`: who is in his teams, and who reports to him, transitively. */
+/** Of a user `u`: who is in his teams, and who reports to him, transitively; asked for where a role could make use of it. */
 const team: Sql = sql`array(
   with recursive mine as (
     select m.id from users m where m.tenant_id = u.tenant_id and m.deleted_at is null
@@ -123,6 +133,18 @@ const team: Sql = sql`array(
            or m.team_id in (select t.id from teams t where t.tenant_id = u.tenant_id and t.manager_id = u.id and t.deleted_at is null))
     union
     select m.id from users m join mine on m.manager_id = mine.id where m.tenant_id = u.tenant_id and m.deleted_at is null
-  ) select mine.id from mine where u.role = 'manager')`
+  ) select mine.id from mine where u.role = 'manager' or u.role_id is not null)`
+
+/** Of a user `u`: the teams that he is in or manages. */
+const teamIds: Sql = sql`array(
+  select t.id from teams t
+  where t.tenant_id = u.tenant_id and t.deleted_at is null and (t.id = u.team_id or t.manager_id = u.id))`
+
+const ownRole = (column: Sql): Sql => sql`
+  (select ${column} from roles o where o.tenant_id = u.tenant_id and o.id = u.role_id and o.deleted_at is null)`
+
+/** All of a user `u` from which his rights follow. */
+const member: Sql = sql`u.id, u.role, ${team} as team, ${teamIds} as "teamIds",
+  ${ownRole(sql`o.permissions`)} as permissions, ${ownRole(sql`o.field_rules`)} as "fieldRules"`
 
 const keyOf = ({ tenantId, id }: UserKey): string => `${tenantId} ${id}`

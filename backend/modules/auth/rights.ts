@@ -1,4 +1,4 @@
-import type { Action, Rights, Scope } from '../../kernel/rights.ts'
+import type { Action, FieldRules, Reach, Rights, Scope } from '../../kernel/rights.ts'
 
 /** What a role may do, by the kind of noun. `team` and `own` become lists of user ids. */
 type Grant = 'all' | 'team' | 'own' | 'none'
@@ -11,6 +11,7 @@ const reading: Grants = { read: 'all', create: 'none', update: 'none', delete: '
 /** Which of its grants a role has on a noun that is no record. */
 const kinds: Readonly<Record<string, Kind>> = {
   user: 'setUp',
+  role: 'setUp',
   team: 'setUp',
   pipeline: 'setUp',
   custom_field: 'setUp',
@@ -80,15 +81,91 @@ const builtIn: Readonly<Record<string, Readonly<Record<Kind, Grants>>>> = {
   },
 }
 
-/** Compiles a role to data. `teamUserIds`: the user, who is in his teams, and who reports to him, transitively. */
-export function compileRights(userId: string, role: string, teamUserIds: readonly string[]): Rights {
+/** What an own role says of itself. */
+export interface OwnRole {
+  readonly permissions: readonly { readonly resource: string; readonly action: Action; readonly scope: Grant }[]
+  readonly fieldRules: readonly {
+    readonly resource: string
+    readonly field: string
+    readonly rule: 'hidden' | 'readOnly'
+  }[]
+}
+
+/** Who somebody is, as far as his rights follow from it. */
+export interface Member {
+  readonly id: string
+  readonly role: string
+  /** The role of the tenant's own that he has instead. */
+  readonly own?: OwnRole | null
+  /** Users: who is in his teams, and who reports to him, transitively. */
+  readonly team: readonly string[]
+  /** The teams that he is in or manages: what is shared with them is shared with him. */
+  readonly teamIds?: readonly string[]
+}
+
+/** Compiles a role to data. */
+export function compileRights({ id, role, own, team, teamIds = [] }: Member): Rights {
+  const grant = own ? granted(own) : grantedBy(role)
+  const mine = [id, ...teamIds]
+  const ours = [id, ...team, ...teamIds]
+  // A share widens which records an action reaches, and never to one that deletes.
+  const reach = (of: 'own' | 'team', action: Action): Reach =>
+    action === 'delete' || action === 'create'
+      ? { userIds: of === 'own' ? [id] : [id, ...team], of }
+      : { userIds: of === 'own' ? mine : ours, shares: action === 'read' ? 'read' : 'write', of }
+  const scopes = new Map<string, Scope>()
+  const fields = fieldsOf(own?.fieldRules ?? [])
+  return {
+    userId: id,
+    role,
+    scope: (type, action) => {
+      const key = `${type} ${action}`
+      const known = scopes.get(key)
+      if (known) return known
+      const of = grant(type, action)
+      const scope = of === 'all' || of === 'none' ? of : reach(of, action)
+      scopes.set(key, scope)
+      return scope
+    },
+    ...(fields.size > 0 ? { fields: (type: string) => fields.get(type) } : {}),
+  }
+}
+
+type Granting = (type: string, action: Action) => Grant
+
+function grantedBy(role: string): Granting {
   const grants = builtIn[role]
   if (!grants) throw new Error(`there is no role ${role}`)
-  const scopes: Readonly<Record<Grant, Scope>> = {
-    all: 'all',
-    none: 'none',
-    own: { userIds: [userId] },
-    team: { userIds: [userId, ...teamUserIds] },
+  return (type, action) => grants[kinds[type] ?? 'records'][action]
+}
+
+/** What an own role has without saying so: it sees how the house is set up, and speaks where it may read. */
+const unsaid: Readonly<Record<Kind, Grants>> = {
+  records: { read: 'none', create: 'none', update: 'none', delete: 'none' },
+  labels: reading,
+  words: spoken,
+  views: spoken,
+  plans: reading,
+  setUp: reading,
+}
+
+const widths: readonly Grant[] = ['none', 'own', 'team', 'all']
+
+function granted({ permissions }: OwnRole): Granting {
+  const said = new Map<string, Grant>()
+  for (const { resource, action, scope } of permissions) {
+    const key = `${resource} ${action}`
+    if (widths.indexOf(scope) > widths.indexOf(said.get(key) ?? 'none')) said.set(key, scope)
   }
-  return { userId, role, scope: (type, action) => scopes[grants[kinds[type] ?? 'records'][action]] }
+  return (type, action) => said.get(`${type} ${action}`) ?? unsaid[kinds[type] ?? 'records'][action]
+}
+
+function fieldsOf(rules: OwnRole['fieldRules']): Map<string, FieldRules> {
+  const found = new Map<string, { hidden: Set<string>; readOnly: Set<string> }>()
+  for (const { resource, field, rule } of rules) {
+    const known = found.get(resource) ?? { hidden: new Set<string>(), readOnly: new Set<string>() }
+    known[rule].add(field)
+    found.set(resource, known)
+  }
+  return found
 }

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startTestApp, type TestApp } from '../../test/app.ts'
+import type { Client } from '../../test/client.ts'
+
+let house: TestApp
+let alice: Client
+let bob: Client
+
+beforeAll(async () => {
+  house = await startTestApp()
+  ;({ alice, bob } = house)
+})
+afterAll(() => house.stop())
+
+const permission = (resource: string, action: string, scope: string) => ({ resource, action, scope })
+
+/** A member who has a role of the tenant's own. */
+async function withRole(name: string, role: Record<string, unknown>, more: Record<string, unknown> = {}) {
+  const made = await alice.post('/roles', { name, ...role })
+  expect([name, made.status, made.body.errors]).toEqual([name, 201, undefined])
+  return { role: made.body, who: await house.join(name, 'member', { roleId: made.body.id, ...more }) }
+}
+
+describe('a role of the tenant’s own', () => {
+  test('grants what it says and nothing else', async () => {
+    const { who, role } = await withRole('Researcher', {
+      permissions: [
+        permission('contact', 'read', 'own'),
+        permission('contact', 'create', 'all'),
+        permission('contact', 'update', 'own'),
+        permission('company', 'read', 'all'),
+      ],
+    })
+    const mine = await who.build('contact', { lastName: 'Mine' })
+    const other = await alice.build('contact', { lastName: 'Other' })
+    expect((await who.get('/contacts')).body.data.map(({ id }: { id: string }) => id)).toEqual([mine.id])
+    expect((await who.get(`/contacts/${other.id}`)).status).toBe(404)
+    expect((await who.patch(`/contacts/${mine.id}`, { jobTitle: 'Chief' })).status).toBe(200)
+    expect((await who.delete(`/contacts/${mine.id}`)).status).toBe(403)
+    expect((await who.get('/companies')).status).toBe(200)
+    expect((await who.post('/companies', { name: 'No' })).status).toBe(403)
+    expect((await who.get('/deals')).body.data).toEqual([])
+    expect((await who.get('/pipelines')).status).toBe(200)
+    const { permissions } = (await who.get('/auth/me')).body
+    const of = (resource: string) => permissions.filter((one: { resource: string }) => one.resource === resource)
+    expect(of('contact')).toEqual([
+      permission('contact', 'read', 'own'),
+      permission('contact', 'create', 'all'),
+      permission('contact', 'update', 'own'),
+    ])
+    expect(of('deal')).toEqual([])
+    await alice.patch(`/roles/${role.id}`, { permissions: [permission('contact', 'read', 'all')] })
+    expect((await who.get(`/contacts/${other.id}`)).status).toBe(200)
+    expect((await who.patch(`/contacts/${mine.id}`, { jobTitle: 'Lead' })).status).toBe(403)
+  })
+
+  test('reaches the team where it says so', async () => {
+    const { who } = await withRole('Coach', { permissions: [permission('deal', 'read', 'team')] })
+    const report = await house.join('Trainee', 'member', { managerId: who.userId })
+    const theirs = await report.build('deal')
+    const others = await alice.build('deal')
+    expect((await who.get(`/deals/${theirs.id}`)).status).toBe(200)
+    expect((await who.get(`/deals/${others.id}`)).status).toBe(404)
+  })
+
+  test.each([
+    [{ permissions: [permission('starship', 'read', 'all')] }, 'permissions.0.resource'],
+    [{ permissions: [permission('contact', 'fly', 'all')] }, 'permissions.0.action'],
+    [{ permissions: [permission('contact', 'read', 'galaxy')] }, 'permissions.0.scope'],
+    [{ permissions: [permission('user', 'update', 'all')] }, 'permissions.0'],
+    [{ permissions: [permission('role', 'create', 'all')] }, 'permissions.0'],
+    [{ fieldRules: [{ resource: 'contact', field: 'wings', rule: 'hidden' }] }, 'fieldRules.0.field'],
+    [{ fieldRules: [{ resource: 'contact', field: 'name', rule: 'hidden' }] }, 'fieldRules.0.field'],
+    [{ fieldRules: [{ resource: 'deal', field: 'ownerId', rule: 'hidden' }] }, 'fieldRules.0.field'],
+    [{ fieldRules: [{ resource: 'deal', field: 'value', rule: 'blurred' }] }, 'fieldRules.0.rule'],
+  ])('is refused with %j', async (role, path) => {
+    const answer = await alice.post('/roles', { name: 'Wrong', ...role })
+    expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([400, path])
+  })
+
+  test('is made, changed and given by administrators only, and never to one who has all rights', async () => {
+    const { role } = await withRole('Intern', { permissions: [] })
+    expect((await bob.post('/roles', { name: 'Mine' })).status).toBe(403)
+    expect((await bob.patch(`/roles/${role.id}`, { name: 'Ours' })).status).toBe(403)
+    expect((await bob.get('/roles')).status).toBe(200)
+    expect((await bob.patch(`/users/${bob.userId}`, { roleId: null })).status).toBe(403)
+    expect((await house.charlie.get(`/roles/${role.id}`)).status).toBe(404)
+    const foreign = await house.charlie.build('role', { name: 'Foreign' })
+    const owner = await alice.patch(`/users/${alice.userId}`, { roleId: role.id })
+    expect([owner.status, owner.body.errors?.[0]?.path]).toEqual([400, 'roleId'])
+    const stranger = await alice.patch(`/users/${bob.userId}`, { roleId: foreign.id })
+    expect([stranger.status, stranger.body.errors?.[0]?.path]).toEqual([400, 'roleId'])
+    const promoted = await house.join('Climber', 'member', { roleId: role.id })
+    const climbed = await alice.patch(`/users/${promoted.userId}`, { role: 'admin' })
+    expect([climbed.status, climbed.body.errors?.[0]?.path]).toEqual([400, 'roleId'])
+    expect((await alice.patch(`/users/${promoted.userId}`, { role: 'admin', roleId: null })).status).toBe(200)
+  })
+
+  test('is deleted only when nobody has it', async () => {
+    const { role, who } = await withRole('Seasonal', { permissions: [] })
+    const held = await alice.delete(`/roles/${role.id}`)
+    expect([held.status, held.body.code]).toEqual([422, 'ROLE_IN_USE'])
+    await alice.patch(`/users/${who.userId}`, { roleId: null })
+    expect((await alice.delete(`/roles/${role.id}`)).status).toBe(204)
+    expect((await who.patch('/auth/me', { name: 'Back' })).status).toBe(200)
+  })
+})

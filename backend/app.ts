@@ -28,6 +28,7 @@ import type { Logger } from './kernel/log.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
 import { signInMember } from './modules/auth/auth.actions.ts'
+import { accessModule } from './modules/access/access.module.ts'
 import { authModule } from './modules/auth/auth.module.ts'
 import { signedIn, signInSchema } from './modules/auth/auth.routes.ts'
 import { createOperators } from './modules/auth/operators.ts'
@@ -200,6 +201,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
         exports: (keys) => exportFilesAmong(db.worker, keys),
       },
     }),
+    accessModule({ db, entities: nouns, repository: entities.repository, rightsOf: principals.rightsOf }),
   ]
   const completed = completedJobs(engine, db)
   const schedules = [

@@ -100,6 +100,7 @@ const ofEveryRecord: Readonly<Record<string, EventKind>> = {
   },
   assigned: { sentence: '{actor} assigned the {noun} {name}', action: 'assigned' },
   unassigned: { sentence: '{actor} took the {noun} {name} away from who had it', action: 'unassigned' },
+  shared: { sentence: '{actor} changed with whom the {noun} {name} is shared', action: 'shared' },
 }
 
 /** The verbs that only some nouns have, one line each. */

@@ -9,7 +9,7 @@ export interface Reach {
   /** Users, and for shares the teams that they are in. */
   readonly userIds: readonly string[]
   /** Whether what is shared with one of these is reached too: in any way, or only so that it may be written. */
-  readonly shares?: 'read' | 'write'
+  readonly shares?: 'read' | 'write' | undefined
   /** The scope of the permission from which it follows. */
   readonly of?: 'own' | 'team'
 }

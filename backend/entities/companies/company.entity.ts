@@ -37,6 +37,7 @@ export const company = defineEntity({
   title: (record) => String(record.name ?? ''),
   subtitle: 'parentId',
   heldBy: ['ownerId'],
+  shareable: true,
   verbs: [
     { verb: 'assigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is not null' },
     { verb: 'unassigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is null' },

@@ -80,6 +80,7 @@ export const contact = defineEntity({
   title: (record) => String(record.name ?? ''),
   subtitle: 'companyId',
   heldBy: ['ownerId'],
+  shareable: true,
   verbs: [
     { verb: 'assigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is not null' },
     { verb: 'unassigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is null' },

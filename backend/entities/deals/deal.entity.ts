@@ -83,6 +83,7 @@ export const deal = defineEntity({
   title: (record) => String(record.name ?? ''),
   subtitle: 'companyId',
   heldBy: ['ownerId'],
+  shareable: true,
   changedBy: 'changed_by_id',
   verbs: [
     { verb: 'won', when: "n.status = 'won' and o.status <> 'won'" },

@@ -22,6 +22,7 @@ export const interaction = defineEntity({
   },
   title: (record) => String(record.subject ?? nameless[String(record.type)] ?? ''),
   searchable: true,
+  shareable: true,
   example: { type: 'call', direction: 'outbound', subject: 'Asked about the offer', durationMinutes: 12 },
 })
 

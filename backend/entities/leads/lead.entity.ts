@@ -45,6 +45,7 @@ export const lead = defineEntity({
   requireOneOf: ['lastName', 'email', 'companyName'],
   title: (record) => String(record.name ?? ''),
   heldBy: ['ownerId'],
+  shareable: true,
   verbs: [
     { verb: 'converted', when: "n.status = 'converted' and o.status <> 'converted'" },
     { verb: 'assigned', when: 'n.owner_id is distinct from o.owner_id and n.owner_id is not null' },

@@ -18,5 +18,6 @@ export const note = defineEntity({
     return firstLine.replace(/^[#>*\s-]+/, '').slice(0, 120)
   },
   searchable: true,
+  shareable: true,
   example: { body: 'They want to decide before Christmas.', pinned: true },
 })

@@ -18,5 +18,6 @@ export const product = defineEntity({
   namedBy: ['name', 'sku', 'externalId'],
   title: (record) => String(record.name ?? ''),
   searchable: true,
+  shareable: true,
   example: { name: 'GTX Pro', sku: 'GTX-PRO', price: 4821, currency: 'USD' },
 })

@@ -59,6 +59,7 @@ export const task = defineEntity({
   namedBy: ['externalId'],
   title: (record) => String(record.title ?? ''),
   heldBy: ['assigneeIds'],
+  shareable: true,
   verbs: [
     { verb: 'completed', when: "n.status = 'completed' and o.status <> 'completed'" },
     { verb: 'reopened', when: "n.status in ('open', 'in_progress') and o.status in ('completed', 'cancelled')" },

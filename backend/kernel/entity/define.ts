@@ -33,6 +33,8 @@ export interface EntityDefinition {
   readonly subtitle?: string
   /** Members of users who hold the record, for the scope `own`; without any, who created it does. */
   readonly heldBy?: readonly string[]
+  /** Its records can be shared with users and teams one by one. */
+  readonly shareable?: boolean
   readonly verbs?: readonly Verb[]
   /** The column in which each change leaves who made it, for triggers that keep a history. */
   readonly changedBy?: string

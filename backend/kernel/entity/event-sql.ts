@@ -1,6 +1,7 @@
 import type { Binder } from '../db/plan.ts'
 import { logColumns } from '../events/append.ts'
 import type { Entity } from './define.ts'
+import { sharesOf } from './scope.ts'
 
 /** SQL for the changes of a record that was made: alias `n` after, with its `doc`. */
 export const createdChanges = `(select coalesce(jsonb_agg(jsonb_build_object('field', m.key, 'oldValue', null, 'newValue', m.value)), '[]')
@@ -23,6 +24,6 @@ export function eventSql(
   return `insert into events (${logColumns})
     select ${bind('tenant', 'uuid')}, ${id}, ${bind('lane', 'smallint')}, ${name}, '${entity.type}', n.id, n.version,
       ${bind('actorJson', 'jsonb')}, ${bind('requestId', 'text')}, ${bind('operationId', 'uuid')}, ${bind('ip', 'text')}, ${bind('userAgent', 'text')},
-      ${changes}, n.doc, ${data ?? bind('data', 'jsonb')}
+      ${changes}, n.doc, ${data ?? bind('data', 'jsonb')}, ${sharesOf(entity, 'n')}
     from ${from} returning name, record_id, version`
 }

@@ -1,5 +1,5 @@
 import type { Binder } from '../db/plan.ts'
-import type { Scope } from '../rights.ts'
+import type { Reach, Scope } from '../rights.ts'
 import { filteredSql } from './aliases.ts'
 import { type CustomField, isNumeric } from './custom.ts'
 import {
@@ -15,7 +15,7 @@ import { documentSql } from './document.ts'
 import type { Field } from './fields.ts'
 import { type Filter, fieldOf, type ListQuery } from './list-query.ts'
 import type { Registry } from './registry.ts'
-import { scopeSql } from './scope.ts'
+import { scopeSql, waysOf } from './scope.ts'
 
 /** A key of the order: its SQL over the rows that a branch gives, its type in a cursor, and whether it can be null. */
 interface Key {
@@ -41,26 +41,18 @@ export function listSql(
   plainly: Binder,
 ): string {
   const bind = followingMerges(entity, query, registry, plainly)
-  const driver = driverOf(entity, query)
-  const order = driver ? null : orderOf(query)
+  const { driver, order, sources, fixed } = findingOf(entity, query, scope, bind)
   const keys = query.sort.map((_sort, place) => keyOf(entity, query, place, driver, order !== null, bind))
   const [first] = keys
   if (!first) throw new Error('a list has no order')
-  const where = conditionsOf(entity, query, driver, bind)
-  const fixed = [
-    `r.tenant_id = ${bind('tenant', 'uuid')}`,
-    'r.deleted_at is null',
-    archivedSql(query),
-    scopeSql(entity, scope, 'r', bind, 'holders'),
-    ...where,
-  ]
   const rows = query.limit + 1
-  const branches =
-    keys.length === 1
-      ? order
-        ? orderedBranches(entity, order, first, fixed, cursor, rows, bind)
-        : branchesOf(entity, first, fixed, driver, cursor, rows, bind)
-      : [branch(entity, keys, [...fixed, ...(cursor === 'none' ? [] : [afterSql(keys, bind)])], driver, rows, bind)]
+  const branches = order
+    ? orderedBranches(entity, order, first, fixed, cursor, rows, bind)
+    : sources.flatMap((source) =>
+        keys.length === 1
+          ? branchesOf(first, fixed, source, cursor, rows, bind)
+          : [branch(keys, [...fixed, ...(cursor === 'none' ? [] : [afterSql(keys, bind)])], source, rows)],
+      )
   const direction = (descending: boolean) => (descending ? 'desc' : 'asc')
   const byKeys = [
     ...(keys.length === 1 ? ['part'] : []),
@@ -79,19 +71,58 @@ export function listSql(
 /** How many there are, counted to 10,001. */
 export function countSql(entity: Entity, query: ListQuery, scope: Scope, registry: Registry, plainly: Binder): string {
   const bind = followingMerges(entity, query, registry, plainly)
-  const driver = driverOf(entity, query)
-  const where = [
+  const { sources, fixed } = findingOf(entity, query, scope, bind)
+  const branches = sources.map(({ values, rows, several }) => {
+    const from = values === null ? rows : `(${values}) v cross join lateral (${rows}) r`
+    return `(select ${several ? 'distinct r.id' : 'r.id'} from ${from} where ${fixed.join(' and ')} limit 10001)`
+  })
+  return `select count(*)::integer as total from (select 1 from (${branches.join(' union all ')}) b limit 10001) c`
+}
+
+/** From where a list takes its rows: the table itself, or those of each value of a narrow table or an index. */
+interface Source {
+  /** SQL for the values, one a row; null: `rows` stand by themselves. */
+  readonly values: string | null
+  /** SQL for the rows of one value `v.value`. */
+  readonly rows: string
+  /** SQL for the id in the order of the index. */
+  readonly id: string
+  /** A record that several values give is one row of the list. */
+  readonly several: boolean
+}
+
+/** How a list is found: by the filter that drives it, by the ways in which records belong to the caller, or by its order. */
+function findingOf(
+  entity: Entity,
+  query: ListQuery,
+  scope: Scope,
+  bind: Binder,
+): { driver: Driver | null; order: CustomOrder | null; sources: Source[]; fixed: string[] } {
+  const driving = driverOf(entity, query)
+  const order = driving ? null : orderOf(query)
+  // What belongs to few is found by whose it is, but for an order that only a side table has.
+  const byHolder = typeof scope !== 'string' && order === null && !(driving?.side === 'custom' && driving.own)
+  const driver = byHolder ? null : driving
+  const fixed = [
     `r.tenant_id = ${bind('tenant', 'uuid')}`,
     'r.deleted_at is null',
     archivedSql(query),
-    scopeSql(entity, scope, 'r', bind, 'holders'),
+    ...(byHolder ? [] : [scopeSql(entity, scope, 'r', bind, 'holders')]),
     ...conditionsOf(entity, query, driver, bind),
   ]
-  const source = driver
-    ? `(${driverRows(driver, bind)}) v cross join lateral (${driverJoin(entity, driver, bind)}) r`
-    : `${entity.table} r`
-  const distinct = driver?.several ? 'distinct r.id' : '1'
-  return `select count(*)::integer as total from (select ${distinct} from ${source} where ${where.join(' and ')} limit 10001) c`
+  const sources = byHolder ? holderSources(entity, scope, bind) : [sourceOf(entity, driver, bind)]
+  return { driver, order, sources, fixed }
+}
+
+function holderSources(entity: Entity, scope: Reach, bind: Binder): Source[] {
+  const values = `select unnest(${bind('holders', 'uuid[]')}) as value`
+  return waysOf(entity, scope, bind, 'holders').map((way) => ({ ...way, values, id: 'r.id' }))
+}
+
+function sourceOf(entity: Entity, driver: Driver | null, bind: Binder): Source {
+  if (!driver) return { values: null, rows: `${entity.table} r`, id: 'r.id', several: false }
+  const [values, rows] = [driverRows(driver, bind), driverJoin(entity, driver, bind)]
+  return { values, rows, id: driver.side ? 'r.side_id' : 'r.id', several: driver.several }
 }
 
 /** The filter that picks the rows from a narrow table, or value by value from an index in the list's order. */
@@ -166,16 +197,15 @@ function canBeNull(entity: Entity, name: string): boolean {
 }
 
 function branchesOf(
-  entity: Entity,
   key: Key,
   fixed: readonly string[],
-  driver: Driver | null,
+  source: Source,
   cursor: CursorPart,
   rows: number,
   bind: Binder,
 ): string[] {
   const compare = key.descending ? '<' : '>'
-  const id = driver?.side ? 'r.side_id' : 'r.id'
+  const { id } = source
   const withValue = [
     ...fixed,
     ...(key.nullable ? [`${key.sql} is not null`] : []),
@@ -189,8 +219,8 @@ function branchesOf(
     ...(cursor === 'null' ? [`${id} ${compare} ${bind('lastId', 'uuid')}`] : []),
   ]
   return [
-    ...(cursor === 'null' ? [] : [branch(entity, [key], withValue, driver, rows, bind, 0)]),
-    ...(key.nullable ? [branch(entity, [key], withoutValue, driver, rows, bind, 1)] : []),
+    ...(cursor === 'null' ? [] : [branch([key], withValue, source, rows, 0)]),
+    ...(key.nullable ? [branch([key], withoutValue, source, rows, 1)] : []),
   ]
 }
 
@@ -224,27 +254,21 @@ function orderedBranches(
   ]
 }
 
-function branch(
-  entity: Entity,
-  keys: readonly Key[],
-  where: readonly string[],
-  driver: Driver | null,
-  rows: number,
-  bind: Binder,
-  part?: number,
-): string {
+function branch(keys: readonly Key[], where: readonly string[], source: Source, limit: number, part?: number): string {
+  const { values, rows, id, several } = source
   const direction = (key: Key | undefined) => (key?.descending ? 'desc' : 'asc')
   const nulls = part === undefined ? ' nulls last' : ''
-  const id = driver?.side ? 'r.side_id' : 'r.id'
   const order = `${keys.map((key) => `${key.sql} ${direction(key)}${nulls}`).join(', ')}, ${id} ${direction(keys.at(-1))}`
   const columns = `${keys.map((key, index) => `${key.sql} as k${index}`).join(', ')}${part === undefined ? '' : `, ${part} as part`}`
-  if (!driver)
-    return `(select r.*, ${columns} from ${entity.table} r where ${where.join(' and ')} order by ${order} limit ${rows})`
-  const rowsOf = `select r.*, ${columns} from (${driverJoin(entity, driver, bind)}) r where ${where.join(' and ')} order by ${order} limit ${rows}`
-  // A record that several values give is one row of the list.
-  return driver.several
-    ? `(select distinct on (k0, id) p.* from (${driverRows(driver, bind)}) v cross join lateral (${rowsOf}) p order by k0 ${direction(keys[0])}, id ${direction(keys[0])} limit ${rows})`
-    : `(select p.* from (${driverRows(driver, bind)}) v cross join lateral (${rowsOf}) p)`
+  const from = values === null ? rows : `(${rows}) r`
+  const rowsOf = `select r.*, ${columns} from ${from} where ${where.join(' and ')} order by ${order} limit ${limit}`
+  if (values === null) return `(${rowsOf})`
+  const each = `(${values}) v cross join lateral (${rowsOf}) p`
+  if (!several) return `(select p.* from ${each})`
+  const places = keys.map((_key, index) => `k${index}`)
+  const inOrder = keys.map((key, index) => `k${index} ${direction(key)}${nulls}`)
+  return `(select distinct on (${places.join(', ')}, id) p.* from ${each}
+    order by ${inOrder.join(', ')}, id ${direction(keys.at(-1))} limit ${limit})`
 }
 
 /** The values of the driver, one a row. */

@@ -45,7 +45,8 @@ export async function appendSigned(tx: Pick<WorkerTx, 'query'>, events: readonly
   await tx.query(sql`
     insert into events (${raw(logColumns)})
     select e."tenantId", e.id, e.lane, e.name, e.type, e."recordId", e.version, e.actor, e."requestId", e."operationId",
-           e.ip, e."userAgent", coalesce(e.changes, '[]'), e.record, coalesce(e.data, '{}')
+           e.ip, e."userAgent", coalesce(e.changes, '[]'), e.record, coalesce(e.data, '{}'),
+           ${raw(sharesSql('e."tenantId"', 'e.type', 'e."recordId"'))}
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e(
       "tenantId" uuid, id uuid, lane smallint, name text, type text, "recordId" uuid, version integer, actor jsonb,
       "requestId" text, "operationId" uuid, ip text, "userAgent" text, changes jsonb, record jsonb, data jsonb)`)
@@ -73,7 +74,9 @@ export const appendingSql = (event: EventSql, from: Sql): Sql => {
   return sql`
     insert into events (${raw(logColumns)})
     select ${event.tenantId}, ${event.id}, (${lane})::smallint, ${event.name}, ${event.type}::text, ${event.recordId}, (${version})::integer,
-           ${event.actor}, ${event.requestId}, ${event.operationId}, null, null, '[]', ${event.record}, ${event.data}
+           ${event.actor}, ${event.requestId}, ${event.operationId}, null, null, '[]', ${event.record}, ${event.data},
+           (select jsonb_agg(jsonb_build_object('id', s.grantee_id, 'access', s.access)) from record_shares s
+            where s.tenant_id = ${event.tenantId} and s.record_type = ${event.type}::text and s.record_id = ${event.recordId})
     from ${from}`
 }
 
@@ -86,4 +89,9 @@ export const bySystem = (operationId: string): Pick<EventSql, 'actor' | 'request
 
 /** The columns of the log that whoever appends fills, in the order in which all of them do. */
 export const logColumns =
-  'tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data'
+  'tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data, shares'
+
+/** SQL for those with whom a record is shared, as the log keeps them; null for nobody. */
+export const sharesSql = (tenant: string, type: string, id: string): string => `(
+  select jsonb_agg(jsonb_build_object('id', s.grantee_id, 'access', s.access)) from record_shares s
+  where s.tenant_id = ${tenant} and s.record_type = ${type} and s.record_id = ${id})`

@@ -1,4 +1,5 @@
 import type { Actor, Lane } from '../context.ts'
+import type { Share } from '../rights.ts'
 
 /** One member of a record that changed. Values are as the API shows them; never a secret. */
 export interface Change {
@@ -35,6 +36,8 @@ export interface DomainEvent {
   readonly record: Readonly<Record<string, unknown>> | null
   /** What the verb itself has to say, as the reason of a loss. */
   readonly data: Readonly<Record<string, unknown>>
+  /** With whom the record was shared then. */
+  readonly shares: readonly Share[]
 }
 
 /** An event before it has a place in the log. The context adds who, when and for whom. */

@@ -103,6 +103,7 @@ function eventOf(seq: string, nature: Nature): DomainEvent {
     ip: null,
     userAgent: null,
     changes: [],
+    shares: [],
     record: null,
     data: { nature },
   }

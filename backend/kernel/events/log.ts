@@ -100,7 +100,7 @@ const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 const place: Sql = sql`
   e.tenant_id, e.tx::text as tx_text, e.seq::text as seq_text, e.id, e.lane, e.name, e.type, e.record_id, e.version,
   ${raw(timeSql('e.occurred_at'))} as occurred_at, e.actor, e.request_id,
-  e.operation_id, e.ip, e.user_agent`
+  e.operation_id, e.ip, e.user_agent, e.shares`
 
 const columns: Sql = sql`${place}, e.changes, e.record, e.data`
 
@@ -124,5 +124,6 @@ function eventOf(row: Row): DomainEvent {
     changes: row.changes,
     record: row.record,
     data: row.data,
+    shares: row.shares ?? [],
   }
 }

@@ -86,7 +86,7 @@ function ofRecord(sources: MessageSources, entity: Entity, event: DomainEvent): 
   const { tenantId, type, recordId: id, version } = event
   if (id === null) return []
   // Without a record it is nobody's: only who may read all of them is told.
-  const belonging = belongingOf(entity, event.record ?? {})
+  const belonging = belongingOf(entity, event.record ?? {}, event.shares)
   const record = recordTopic(tenantId, type, id)
   const verb = event.name.slice(event.name.indexOf('.') + 1)
   const name = version === null ? null : Object.hasOwn(recordMessages, verb) ? recordMessages[verb] : 'record:updated'

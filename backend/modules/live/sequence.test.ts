@@ -133,6 +133,7 @@ function eventAt(tx: string, seq: string, recordId: string | null, version: numb
     ip: null,
     userAgent: null,
     changes: [],
+    shares: [],
     record: null,
     data: {},
   }

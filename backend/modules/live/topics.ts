@@ -56,7 +56,7 @@ export function createTopics(): Topics {
 function scopeKey(scope: Scope): string {
   if (typeof scope === 'string') return scope
   return createHash('sha256')
-    .update([...scope.userIds].sort().join())
+    .update([scope.shares ?? '', ...[...scope.userIds].sort()].join())
     .digest('base64url')
     .slice(0, 22)
 }

@@ -79,7 +79,10 @@ const isOwnWork = ({ data }: DomainEvent, userId: string): boolean => data.userI
 function mayRead(rights: Rights | undefined, entity: Entity | undefined, event: DomainEvent): boolean {
   // What is no record (an import that has ended) is told to whom its rule names.
   if (!entity) return true
-  return rights !== undefined && reaches(rights.scope(entity.type, 'read'), belongingOf(entity, event.record ?? {}))
+  return (
+    rights !== undefined &&
+    reaches(rights.scope(entity.type, 'read'), belongingOf(entity, event.record ?? {}, event.shares))
+  )
 }
 
 /**

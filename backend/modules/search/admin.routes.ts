@@ -24,7 +24,9 @@ export function adminRoutes(db: Database, entities: ReadonlyMap<string, Entity>)
       const some = ids.slice(at, at + atOnce)
       const records = await readRecords(db.tenant(ctx), entities, entity, some)
       const gone = some.filter((id) => !records.some((live) => live.id === id))
-      const documents = records.map(({ record }) => documentOf(ctx.tenantId, entity, Number(record.version), record))
+      const documents = records.map(({ record, shares }) =>
+        documentOf(ctx.tenantId, entity, Number(record.version), record, shares ?? []),
+      )
       await db.workerTransaction(async (tx) => {
         await writeDocuments(tx, documents, true)
         await dropDocuments(

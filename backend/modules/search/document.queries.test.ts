@@ -134,6 +134,7 @@ test('of a batch the newest version of each record counts, in whatever order it 
     ip: null,
     userAgent: null,
     changes: [],
+    shares: [],
     record: body === null ? null : recordOf(id, body),
     data: {},
   })

@@ -3,6 +3,7 @@ import type { Entity } from '../../kernel/entity/define.ts'
 import type { Field } from '../../kernel/entity/fields.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { isId } from '../../kernel/ids.ts'
+import type { Share } from '../../kernel/rights.ts'
 import { plainText, wordsOf } from './words.ts'
 
 /** A record as it stands in the table of documents, ready to be sent as JSON. */
@@ -23,12 +24,18 @@ export interface Document {
   readonly updated_at: string
 }
 
-/** The document of a record as the API shows it. */
-export function documentOf(tenantId: string, entity: Entity, version: number, record: Values): Document {
+/** The document of a record as the API shows it; who may read it by a share holds it too. */
+export function documentOf(
+  tenantId: string,
+  entity: Entity,
+  version: number,
+  record: Values,
+  shares: readonly Share[] = [],
+): Document {
   const title = entity.title(record)
   const ownerId = isId(record.ownerId) ? record.ownerId : null
   const assignees = idsOf(record.assigneeIds)
-  const holders = holdersOf(entity, record)
+  const holders = [...new Set([...holdersOf(entity, record), ...shares.map(({ id }) => id)])]
   const tags = textsOf(record.tags)
   const marks = [
     ...tags.map(tagMark),

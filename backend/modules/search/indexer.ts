@@ -31,5 +31,5 @@ function documentsOf(entities: ReadonlyMap<string, Entity>, event: DomainEvent):
   if (!entity || recordId === null || version === null) return []
   if (name === `${type}.deleted` || name === `${type}.merged_into`)
     return [tombstoneOf(tenantId, type, recordId, version, occurredAt)]
-  return record === null ? [] : [documentOf(tenantId, entity, version, record)]
+  return record === null ? [] : [documentOf(tenantId, entity, version, record, event.shares)]
 }

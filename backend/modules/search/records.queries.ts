@@ -3,13 +3,15 @@ import { fill, planCache } from '../../kernel/db/plan.ts'
 import { columnOf, type Entity } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
-import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
+import { scopeShape, scopeSql, scopeUsers, sharesOf } from '../../kernel/entity/scope.ts'
+import type { Share } from '../../kernel/rights.ts'
 
 /** A record as it is now and as the API shows it, with the record that its subtitle is the title of. */
 export interface LiveRecord {
   readonly id: string
   readonly record: Values
   readonly target: Values | null
+  readonly shares: readonly Share[] | null
 }
 
 /**
@@ -37,8 +39,8 @@ export async function readRecords(
             and ${scopeSql(target, targetScope, 'r', bind, 'targetHolders')})`
       : 'null::json'
     return `
-      select p.id, p.record, ${targetSql} as target from (
-        select r.id, ${documentSql(entity, 'json')} as record, ${column} as target_id from ${entity.table} r
+      select p.id, p.record, p.shares, ${targetSql} as target from (
+        select r.id, ${sharesOf(entity, 'r')} as shares, ${documentSql(entity, 'json')} as record, ${column} as target_id from ${entity.table} r
         where r.tenant_id = ${tenant} and r.id = any(${bind('ids', 'uuid[]')}) and r.deleted_at is null
           and ${scopeSql(entity, scope, 'r', bind, 'holders')}) p`
   })

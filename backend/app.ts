@@ -8,6 +8,7 @@ import { createEntities } from './entities/index.ts'
 import { task } from './entities/tasks/task.entity.ts'
 import { createCatalogue } from './events.ts'
 import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
+import { masking } from './kernel/entity/masking.ts'
 import { redirecting } from './kernel/entity/redirect.ts'
 import { createBus } from './kernel/events/bus.ts'
 import type { Subscription } from './kernel/events/subscription.ts'
@@ -60,7 +61,7 @@ import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
-import { activityOf } from './modules/timeline/activity.ts'
+import { activityOf, activitySchema, maskActivity } from './modules/timeline/activity.ts'
 import { timelineModule } from './modules/timeline/timeline.module.ts'
 
 /** The whole of a process while it runs. */
@@ -239,14 +240,19 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     ready: async () => !draining && (await database.answers()),
     parts: () => partsOf({ database, tail, subscriptions, modules }),
   })
-  const ungated: Route[] = redirecting(db, entities.registry, [
+  const offered: Route[] = [
     ...entities.routes(search.find, alikeOf(nouns)),
     ...[auth, machines.module, oidc.module, ...consumers, jobs, platform, health].flatMap(
       (module) => module.routes ?? [],
     ),
     ...store.routes,
-  ])
-  const routes = gated(ungated, (segment) => entities.registry.byPath(segment)?.type)
+  ]
+  const masked = masking(
+    entities.registry,
+    new Map([[activitySchema, maskActivity]]),
+    redirecting(db, entities.registry, offered),
+  )
+  const routes = gated(masked, (segment) => entities.registry.byPath(segment)?.type)
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({
     routes,

@@ -138,6 +138,7 @@ const asked = (tenantId: string): DomainEvent => ({
   ip: null,
   userAgent: null,
   changes: [],
+  shares: [],
   record: null,
   data: {},
 })

@@ -74,6 +74,7 @@ export const deal = defineEntity({
     weightedValue: money({
       readOnly: true,
       filter: [],
+      from: ['value', 'probability'],
       expression: `trim_scale(${weightedSql('r', stageProbability)})`,
     }),
     tags: tags(),

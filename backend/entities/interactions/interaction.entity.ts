@@ -2,6 +2,15 @@ import { defineEntity } from '../../kernel/entity/define.ts'
 import { choice, customFields, integer, longText, related, tags, text, time } from '../../kernel/entity/fields.ts'
 import { recordTypes } from '../records.ts'
 
+const nameless: Readonly<Record<string, string>> = {
+  call: 'Call',
+  meeting: 'Meeting',
+  email: 'Email',
+  sms: 'SMS',
+  whatsapp: 'WhatsApp message',
+  other: 'Interaction',
+}
+
 /** What was said to whom: a call, a meeting, a message. It moves `lastContactedAt` of the contacts that took part. */
 export const interaction = defineEntity({
   type: 'interaction',
@@ -25,12 +34,3 @@ export const interaction = defineEntity({
   shareable: true,
   example: { type: 'call', direction: 'outbound', subject: 'Asked about the offer', durationMinutes: 12 },
 })
-
-const nameless: Readonly<Record<string, string>> = {
-  call: 'Call',
-  meeting: 'Meeting',
-  email: 'Email',
-  sms: 'SMS',
-  whatsapp: 'WhatsApp message',
-  other: 'Interaction',
-}

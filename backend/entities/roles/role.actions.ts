@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Database, Tx } from '../../kernel/db/database.ts'
-import type { Entity } from '../../kernel/entity/define.ts'
+import { type Entity, neededMembers } from '../../kernel/entity/define.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { invalid, invalidMember, type MemberError, rule } from '../../kernel/errors.ts'
@@ -16,7 +16,7 @@ export function fittingRoles(db: Database, roles: Repository, { entities }: Regi
     const [{ count } = { count: 0 }] = await tx.query<{ count: number }>(sql`
       select count(*)::integer as count from roles where tenant_id = ${tx.ctx.tenantId} and deleted_at is null`)
     if (count >= mostRoles) throw rule('TOO_MANY_ROLES', `A tenant has at most ${mostRoles} roles of its own`)
-    return values
+    return whole(entities, values)
   }
   return {
     ...roles,
@@ -24,7 +24,7 @@ export function fittingRoles(db: Database, roles: Repository, { entities }: Regi
     createOnce: async (tx, values, key) => roles.createOnce(tx, await creating(tx, values), key),
     update: (tx, id, values, options) => {
       refuseUnfit(entities, values)
-      return roles.update(tx, id, values, options)
+      return roles.update(tx, id, whole(entities, values), options)
     },
     remove: (tx, id, expected, data) =>
       db.transaction(tx.ctx, async (inner) => {
@@ -35,6 +35,21 @@ export function fittingRoles(db: Database, roles: Repository, { entities }: Regi
         return removed
       }),
   }
+}
+
+/** What is worked out from a hidden member is hidden with it, and the role says so. */
+function whole(entities: ReadonlyMap<string, Entity>, values: Values): Values {
+  const { fieldRules } = values
+  if (fieldRules === undefined) return values
+  const rules = [...(fieldRules as FieldRule[])]
+  for (const { resource, field, rule } of fieldRules as FieldRule[]) {
+    if (rule !== 'hidden') continue
+    for (const [name, { from }] of Object.entries(entities.get(resource)?.all ?? {})) {
+      const said = rules.some((one) => one.resource === resource && one.field === name && one.rule === 'hidden')
+      if (from?.includes(field) && !said) rules.push({ resource, field: name, rule })
+    }
+  }
+  return { ...values, fieldRules: rules }
 }
 
 /** Owners and administrators have all rights: what a role of the tenant's own took from them would not hold. */
@@ -52,6 +67,7 @@ interface Permission {
 interface FieldRule {
   readonly resource: string
   readonly field: string
+  readonly rule: 'hidden' | 'readOnly'
 }
 
 function refuseUnfit(entities: ReadonlyMap<string, Entity>, { permissions, fieldRules }: Values): void {
@@ -68,30 +84,7 @@ function refuseUnfit(entities: ReadonlyMap<string, Entity>, { permissions, field
     const entity = entities.get(resource)
     if (!entity) wrong(`${path}.resource`, 'must be a type, as contact')
     else if (!entity.all[field]) wrong(`${path}.field`, `must be a member of a ${resource}`)
-    else if (isNeeded(entity, field)) wrong(`${path}.field`, 'must be a member that nothing else is told by')
+    else if (neededMembers(entity).has(field)) wrong(`${path}.field`, 'must be a member that nothing else is told by')
   }
   if (errors.length > 0) throw invalid(errors)
-}
-
-/** What every list, right, sentence and search result is made with is seen by whoever may see the record. */
-function isNeeded(entity: Entity, field: string): boolean {
-  const always = ['id', 'createdAt', 'updatedAt', 'createdById', 'version', 'archivedAt']
-  return always.includes(field) || (entity.heldBy ?? []).includes(field) || titleMembers(entity).has(field)
-}
-
-/** The members that a title is made of: those that are read when one is made. */
-function titleMembers(entity: Entity): Set<string> {
-  const read = new Set<string>()
-  entity.title(
-    new Proxy<Record<string, unknown>>(
-      {},
-      {
-        get: (_target, name) => {
-          read.add(String(name))
-          return undefined
-        },
-      },
-    ),
-  )
-  return read
 }

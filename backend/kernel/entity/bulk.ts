@@ -45,7 +45,7 @@ export function bulkRoute(deps: { db: Database; repository: Repository }): Route
   const resultSchema = z.object({
     status: z.int(),
     id: z.uuid().optional(),
-    record: z.unknown().optional(),
+    record: entity.recordSchema.optional(),
     problem: z.unknown().optional(),
   })
   return route({

@@ -161,7 +161,7 @@ function isComparable(value: unknown): boolean {
 }
 
 function recordSchema(definition: EntityDefinition, all: Readonly<Record<string, Field>>): z.ZodType {
-  return z.object(recordShape(all)).meta({ id: named(definition.type), example: definition.example })
+  return z.object(recordShape(definition, all)).meta({ id: named(definition.type), example: definition.example })
 }
 
 function sparseSchema(definition: EntityDefinition, all: Readonly<Record<string, Field>>): z.ZodType {
@@ -169,20 +169,41 @@ function sparseSchema(definition: EntityDefinition, all: Readonly<Record<string,
   const includes = Object.values(all).flatMap(({ include, many }) =>
     include ? [[include, many ? z.array(related) : related.nullable()] as const] : [],
   )
-  const shape: Record<string, z.ZodType> = { ...recordShape(all), ...Object.fromEntries(includes) }
+  const shape: Record<string, z.ZodType> = { ...recordShape(definition, all), ...Object.fromEntries(includes) }
   return z
     .object(shape)
     .partial()
     .meta({ id: `${named(definition.type)}Sparse` })
 }
 
-function recordShape(all: Readonly<Record<string, Field>>): Record<string, z.ZodType> {
+function recordShape(definition: EntityDefinition, all: Readonly<Record<string, Field>>): Record<string, z.ZodType> {
+  const needed = neededMembers(definition)
   const shape: Record<string, z.ZodType> = {}
   for (const [name, field] of Object.entries(all)) {
     const value = field.kind === 'customFields' ? z.record(z.string(), z.unknown()) : outputOf(field)
-    shape[name] = isNeverNull(field) || always.has(name) ? value : value.nullable()
+    const shown = isNeverNull(field) || always.has(name) ? value : value.nullable()
+    // Absent where a role of the tenant's own hides it.
+    shape[name] = needed.has(name) ? shown : shown.optional()
   }
   return shape
+}
+
+/** The members that no role hides: lists, rights, sentences and search results are made with them. */
+export function neededMembers({ title, heldBy = [] }: EntityDefinition): ReadonlySet<string> {
+  const needed = new Set(['id', 'createdAt', 'updatedAt', 'createdById', 'version', 'archivedAt', ...heldBy])
+  // Those that a title is made of are those that are read when one is made.
+  title(
+    new Proxy<Record<string, unknown>>(
+      {},
+      {
+        get: (_target, name) => {
+          needed.add(String(name))
+          return undefined
+        },
+      },
+    ),
+  )
+  return needed
 }
 
 /** Whether a member always has a value. */

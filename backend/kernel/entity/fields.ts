@@ -63,6 +63,8 @@ export interface Field<T = unknown> {
   readonly searched?: 'A' | 'B' | 'C' | 'D'
   /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
   readonly expression?: string
+  /** The members that it is worked out from: who sees it could work them out again. */
+  readonly from?: readonly string[]
   readonly example?: unknown
 }
 

@@ -6,6 +6,7 @@ import { readPlace, unknownCursor, writeCursor } from '../http/page.ts'
 import type { CustomFields } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
+import { refuseHidden } from './field-rules.ts'
 import type { Field } from './fields.ts'
 import { type CursorPart, countSql, listSql, listValues, mayLackFirst } from './list-plan.ts'
 import { type ListQuery, listIdentity, readListQuery } from './list-query.ts'
@@ -33,6 +34,7 @@ export function createLister(
     const keys = customKeys(search)
     const definitions = keys.length > 0 ? await customFields.of(tx.ctx, entity.type, keys) : []
     const query = readListQuery(entity, search, definitions, tx.ctx.rights.userId)
+    refuseHidden(tx.ctx.rights, entity, query)
     const scope = tx.ctx.rights.scope(entity.type, 'read')
     const identity = listIdentity(tx.ctx, entity, query)
     const cursor = cursorOf(query, identity)

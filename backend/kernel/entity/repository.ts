@@ -4,13 +4,14 @@ import { notFound } from '../errors.ts'
 import type { Change } from '../events/event.ts'
 import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
-import type { Action, Scope } from '../rights.ts'
+import type { Action, FieldRules, Scope } from '../rights.ts'
 import { isMergedSql } from './aliases.ts'
 import { createChange } from './change.ts'
 import { type CustomFields, type CustomWrite, checkCustom, rowsOf } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import { createExchange, type Exchange } from './exchange.ts'
+import { refuseUnwritable } from './field-rules.ts'
 import type { Field } from './fields.ts'
 import { createInsert, type Made, type NewRecord } from './insert.ts'
 import type { Registry } from './registry.ts'
@@ -92,6 +93,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
     whole: boolean,
     options: { expected?: Expected; data?: Values },
   ): Promise<Changed> => {
+    refuseUnwritable(tx.ctx.rights, entity, namesOf(sent))
     const checked = await custom(tx, objectOf(sent.customFields), whole)
     const values: Record<string, unknown> = { ...sent }
     const readOnly: Record<string, unknown> = {}
@@ -133,24 +135,30 @@ export function createRepository(entity: Entity, registry: Registry, customField
       return { id, version: row.version, json: row.doc }
     },
     create: async (tx, values, { id = newId(), data = {} } = {}) => {
+      refuseUnwritable(tx.ctx.rights, entity, namesOf(values))
       const checked = await custom(tx, objectOf(values.customFields), true)
       const made = await insert.one(tx, { id, values, custom: checked, data }, null)
       if ('replayed' in made) throw new Error('a create without a key cannot be replayed')
       return made
     },
     createOnce: async (tx, values, key) => {
+      refuseUnwritable(tx.ctx.rights, entity, namesOf(values))
       const checked = await custom(tx, objectOf(values.customFields), true)
       return insert.one(tx, { id: newId(), values, custom: checked, data: {} }, key)
     },
     createMany: async (tx, records) => {
       const checked: NewRecord[] = []
       for (const { id = newId(), values } of records) {
+        refuseUnwritable(tx.ctx.rights, entity, namesOf(values))
         checked.push({ id, values, custom: await custom(tx, objectOf(values.customFields), true), data: {} })
       }
       return insert.many(tx, checked)
     },
     update: (tx, id, values, options = {}) => write(tx, id, values, false, options),
-    replace: (tx, id, values, options = {}) => write(tx, id, completed(entity, values), true, options),
+    replace: (tx, id, values, options = {}) => {
+      refuseUnwritable(tx.ctx.rights, entity, namesOf(values))
+      return write(tx, id, completed(entity, values, tx.ctx.rights.fields?.(entity.type)), true, options)
+    },
     derive: (tx, id, derived, { verb, scope = scopeOf(tx, 'update'), ...rest } = {}) =>
       change(
         tx,
@@ -246,17 +254,20 @@ export function createRepository(entity: Entity, registry: Registry, customField
   return repository
 }
 
-/** All writable members: what was not sent takes its default or null; what a trigger keeps stays. */
-function completed(entity: Entity, values: Values): Values {
+/** All writable members: what was not sent takes its default or null; what a trigger keeps, or a role, stays. */
+function completed(entity: Entity, values: Values, rules: FieldRules | undefined): Values {
   const whole: Record<string, unknown> = { ...values }
   for (const name of writableOf(entity)) {
     const field = entity.all[name]
     if (!field || field.fixed || field.absent || whole[name] !== undefined) continue
+    if (rules?.hidden.has(name) || rules?.readOnly.has(name)) continue
     if (field.default !== undefined) whole[name] = field.default
     else if (!field.neverNull && !field.required) whole[name] = null
   }
   return whole
 }
+
+const namesOf = (values: Values): string[] => Object.keys(values).filter((name) => values[name] !== undefined)
 
 const objectOf = (value: unknown): Record<string, unknown> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined

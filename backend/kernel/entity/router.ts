@@ -11,6 +11,7 @@ import { type Answer, JsonText, type Route, route } from '../http/route.ts'
 import { answerRecord, recordAnswer } from './answer.ts'
 import { bulkRoute } from './bulk.ts'
 import { type Entity, named } from './define.ts'
+import { refuseHidden } from './field-rules.ts'
 import { idSchema } from './fields.ts'
 import { readMembers } from './list-query.ts'
 import { type Lister, withIncludes } from './lister.ts'
@@ -100,6 +101,7 @@ export function entityRoutes(
         },
         handle: async (ctx, { params, search, header }) => {
           const { fields, include } = readMembers(entity, search)
+          refuseHidden(ctx.rights, entity, { fields, include })
           const tx = db.tenant(ctx)
           const stored = await repository.get(tx, params.id, include.length > 0 ? undefined : (fields ?? undefined))
           if (include.length > 0) return { status: 200, body: await included(ctx, stored.json, fields, include) }

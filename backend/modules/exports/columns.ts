@@ -1,6 +1,7 @@
 import type { CustomField } from '../../kernel/entity/custom.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import { invalid, type MemberError } from '../../kernel/errors.ts'
+import type { Rights } from '../../kernel/rights.ts'
 
 /** A column of an export: its name, which an import understands, and its value in a record. */
 export interface Column {
@@ -10,25 +11,27 @@ export interface Column {
   read(record: Readonly<Record<string, unknown>>): unknown
 }
 
-/** Every column that an export of a noun can have, in their order; `usual` are those that it has when none are asked for. */
+/** Every column that an export of a noun can have, in their order; `usual` are those that it has when none are asked for. What is hidden has none. */
 export function columnsOf(
   entity: Entity,
   custom: readonly CustomField[],
+  fieldsOf: Rights['fields'],
 ): { all: readonly Column[]; usual: readonly Column[] } {
+  const hides = (type: string, member: string): boolean => fieldsOf?.(type)?.hidden.has(member) ?? false
   const usual: Column[] = []
   const related: Column[] = []
   for (const [member, field] of Object.entries(entity.all)) {
-    if (field.kind === 'customFields') continue
+    if (field.kind === 'customFields' || hides(entity.type, member)) continue
     const parts = Object.keys(field.parts ?? {})
     if (parts.length === 0) usual.push({ name: member, include: null, read: (record) => record[member] })
     for (const part of parts)
       usual.push({ name: `${member}.${part}`, include: null, read: (record) => partOf(record[member], part) })
     const { include, many } = field
     if (include === undefined || many) continue
-    for (const part of ['name', 'email', 'domain', 'title'])
+    for (const part of ['name', 'email', 'domain', 'title'].filter((part) => !hides(field.ref ?? '', part)))
       related.push({ name: `${include}.${part}`, include, read: (record) => partOf(record[include], part) })
   }
-  for (const { key } of custom)
+  for (const { key } of hides(entity.type, 'customFields') ? [] : custom)
     usual.push({ name: `cf.${key}`, include: null, read: (record) => partOf(record.customFields, key) })
   return { all: [...usual, ...related], usual }
 }

@@ -5,6 +5,7 @@ import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { CustomFields } from '../../kernel/entity/custom.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Lister } from '../../kernel/entity/lister.ts'
+import { maskRecord } from '../../kernel/entity/masking.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
@@ -81,7 +82,7 @@ export async function columnsFor(
 ): Promise<readonly Column[]> {
   const keys = (names ?? []).flatMap((name) => (name.startsWith('cf.') ? [name.slice(3)] : []))
   const custom = entity.all.customFields ? await customFields.of(ctx, entity.type, keys) : []
-  return chosenColumns(columnsOf(entity, custom), names)
+  return chosenColumns(columnsOf(entity, custom, ctx.rights.fields), names)
 }
 
 /** A request that was well-formed when it came may be none any more: a custom field that it filters by has gone. */
@@ -91,8 +92,13 @@ function refusalOf(error: unknown): string | null {
   return problem.errors?.map(({ path, message }) => `${path} ${message}`).join('; ') ?? problem.message
 }
 
+interface Listed {
+  readonly data: Record<string, unknown>[]
+  readonly page: { readonly nextCursor: string | null; readonly total?: number; readonly totalIsLowerBound?: true }
+}
+
 async function* pagesOf(
-  { db, list }: ExportDeps,
+  { db, registry, list }: ExportDeps,
   ctx: Ctx,
   entity: Entity,
   row: ExportRow,
@@ -109,11 +115,11 @@ async function* pagesOf(
   let told = performance.now()
   for (let first = true; ; first = false) {
     work.signal.throwIfAborted()
-    const { data, page } = JSON.parse(await read(db.tenant(ctx), search))
+    const { data, page }: Listed = JSON.parse(await read(db.tenant(ctx), search))
     counted.processed += data.length
     const total = page.totalIsLowerBound ? null : page.total
     if (first) await keepProgress(db.tenant(ctx), row.id, 0, total ?? null)
-    yield data
+    yield ctx.rights.fields ? data.map((record) => maskRecord(registry, entity, ctx.rights, record)) : data
     if (page.nextCursor === null) return
     search.set('cursor', page.nextCursor)
     search.delete('count')

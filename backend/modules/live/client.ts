@@ -2,17 +2,16 @@ import type { Socket } from 'socket.io'
 import { type Ctx, isMachine } from '../../kernel/context.ts'
 import type { SignedIn } from '../../kernel/http/authenticator.ts'
 import type { Caller } from '../../kernel/http/route.ts'
-import type { Scope } from '../../kernel/rights.ts'
 import type { Item } from './messages.ts'
 import type { EventId, Place } from './place.ts'
-import { userTopic } from './topics.ts'
+import { type Sight, userTopic } from './topics.ts'
 
 /** What a client follows: one record, or a whole resource when `id` is null. */
 export interface Follow {
   readonly type: string
   readonly id: string | null
   readonly topic: string
-  scope: Scope
+  sight: Sight
   room: string
   /** Whether it has what was missed before; from then on it lives. */
   caughtUp: boolean

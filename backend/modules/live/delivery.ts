@@ -2,6 +2,7 @@ import type { Server } from 'socket.io'
 import type { Ctx } from '../../kernel/context.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Logger } from '../../kernel/log.ts'
+import type { FieldRules } from '../../kernel/rights.ts'
 import type { Client, Clients } from './client.ts'
 import type { Item, Message } from './messages.ts'
 import { outgoing } from './outgoing.ts'
@@ -51,13 +52,21 @@ export function createDelivery(deps: {
   const broadcast = (item: Item, message: Message): void => {
     const { audience, name, payload, slot } = message
     if (payload === null) return
-    const rooms = audience.kind === 'user' ? [audience.topic] : topics.rooms(audience.topics, audience.belonging)
+    const rooms =
+      audience.kind === 'user'
+        ? [{ room: audience.topic, fields: undefined }]
+        : topics.rooms(audience.topics, audience.belonging)
     if (rooms.length === 0 || (audience.kind === 'user' && clients.ofUser(audience.topic).size === 0)) return
     const body = payload()
     if (body === null) return
-    io.to(rooms)
-      .except(heldRoom)
-      .emit(name, { ...body, eventId: eventIdOf(item, slot) })
+    const tell = (to: string | string[], told: Readonly<Record<string, unknown>>) =>
+      io
+        .to(to)
+        .except(heldRoom)
+        .emit(name, { ...told, eventId: eventIdOf(item, slot) })
+    const whole = rooms.filter(({ fields }) => !fields).map(({ room }) => room)
+    if (whole.length > 0) tell(whole, body)
+    for (const { room, fields } of rooms) if (fields) tell(room, withoutHidden(body, fields))
   }
 
   const queue = (client: Client, item: Item): void => {
@@ -103,7 +112,9 @@ export function createDelivery(deps: {
     }
     for (const { item, message } of messages) {
       const body = message.payload ? message.payload() : message === counts.at(-1)?.message ? counted(client) : null
-      if (body) client.socket.emit(message.name, { ...body, eventId: eventIdOf(item, message.slot) })
+      const fields = client.signedIn.ctx.rights.fields?.(item.event.type)
+      const told = body && fields ? withoutHidden(body, fields) : body
+      if (told) client.socket.emit(message.name, { ...told, eventId: eventIdOf(item, message.slot) })
     }
     for (const follow of client.follows.values()) follow.caughtUp = true
     client.caughtUp = true
@@ -156,4 +167,14 @@ function awaitingCount(items: readonly Item[], clients: Clients): Set<Client> {
 function counted(client: Client): { unreadCount: number } | null {
   const value = client.unreadCount?.value ?? null
   return value === null ? null : { unreadCount: value }
+}
+
+/** An activity tells what changed: of members that somebody does not see it tells him nothing. */
+function withoutHidden(
+  body: Readonly<Record<string, unknown>>,
+  { hidden }: FieldRules,
+): Readonly<Record<string, unknown>> {
+  const { changes } = body
+  if (!Array.isArray(changes)) return body
+  return { ...body, changes: changes.filter(({ field }) => !hidden.has(field)) }
 }

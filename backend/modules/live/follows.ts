@@ -7,7 +7,7 @@ import type { SignedIn } from '../../kernel/http/authenticator.ts'
 import { isId } from '../../kernel/ids.ts'
 import type { Rights, Scope } from '../../kernel/rights.ts'
 import type { Client } from './client.ts'
-import { recordTopic, type Topics, typeTopic } from './topics.ts'
+import { recordTopic, type Sight, type Topics, typeTopic } from './topics.ts'
 
 const mostFollows = 1_000
 const mostResumed = 5_000
@@ -33,33 +33,33 @@ export function createFollows(deps: {
 }): Follows {
   const { db, entities, topics, authenticate, catchUp } = deps
 
-  const begin = (client: Client, type: string, id: string | null, scope: Scope): void => {
+  const begin = (client: Client, type: string, id: string | null, sight: Sight): void => {
     if (client.closed) return
     const topic = topicOf(client, type, id)
     if (client.follows.has(topic)) {
-      move(client, topic, scope)
+      move(client, topic, sight)
       return
     }
     const { resumed } = client
     const missed = resumed !== null && client.after !== null && !resumed.has(topic) && resumed.size < mostResumed
-    const room = topics.enter(topic, scope)
-    client.follows.set(topic, { type, id, topic, scope, room, caughtUp: !missed })
+    const room = topics.enter(topic, sight)
+    client.follows.set(topic, { type, id, topic, sight, room, caughtUp: !missed })
     void client.socket.join(room)
     if (!missed) return
     resumed.add(topic)
     catchUp(client)
   }
 
-  const move = (client: Client, topic: string, scope: Scope): void => {
+  const move = (client: Client, topic: string, sight: Sight): void => {
     const follow = client.follows.get(topic)
     if (!follow) return
-    const room = topics.enter(topic, scope)
+    const room = topics.enter(topic, sight)
     topics.leave(topic, follow.room)
     if (room !== follow.room) {
       void client.socket.leave(follow.room)
       void client.socket.join(room)
     }
-    follow.scope = scope
+    follow.sight = sight
     follow.room = room
   }
 
@@ -82,9 +82,10 @@ export function createFollows(deps: {
       for (;;) {
         const { suspicion } = client
         const { ctx } = await authenticate(client)
-        const scope = ctx.rights.scope(type, 'read')
+        const sight = sightOf(ctx.rights, type)
+        const { scope } = sight
         if (scope === 'none' || (id !== null && !(await isThere(db.tenant(ctx), entity, id, scope)))) throw unreadable()
-        if (suspicion === client.suspicion) return () => begin(client, type, id?.toLowerCase() ?? null, scope)
+        if (suspicion === client.suspicion) return () => begin(client, type, id?.toLowerCase() ?? null, sight)
       }
     },
     end: (client, { type, id }) => drop(client, topicOf(client, type, id)),
@@ -93,13 +94,18 @@ export function createFollows(deps: {
     },
     review: (client, rights) => {
       for (const { topic, type } of [...client.follows.values()]) {
-        const scope = rights.scope(type, 'read')
-        if (scope === 'none') drop(client, topic)
-        else move(client, topic, scope)
+        const sight = sightOf(rights, type)
+        if (sight.scope === 'none') drop(client, topic)
+        else move(client, topic, sight)
       }
     },
   }
 }
+
+const sightOf = (rights: Rights, type: string): Sight => ({
+  scope: rights.scope(type, 'read'),
+  fields: rights.fields?.(type),
+})
 
 const topicOf = ({ tenantId }: Client, type: string, id: string | null): string =>
   id === null ? typeTopic(tenantId, type) : recordTopic(tenantId, type, id.toLowerCase())

@@ -40,6 +40,6 @@ function ways(client: Client, message: Message): { readonly caughtUp: boolean }[
   if (audience.kind === 'user') return audience.topic === client.userTopic ? [client] : []
   return audience.topics.flatMap((topic) => {
     const follow = client.follows.get(topic)
-    return follow && reaches(follow.scope, audience.belonging) ? [follow] : []
+    return follow && reaches(follow.sight.scope, audience.belonging) ? [follow] : []
   })
 }

@@ -97,4 +97,4 @@ function isHis(client: Client, { recordId, data, actor }: DomainEvent): boolean 
   )
 }
 
-const readsByTeam = (client: Client): boolean => [...client.follows.values()].some(({ scope }) => scope !== 'all')
+const readsByTeam = (client: Client): boolean => [...client.follows.values()].some(({ sight }) => sight.scope !== 'all')

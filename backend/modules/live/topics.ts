@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Belonging, reaches, type Scope } from '../../kernel/rights.ts'
+import { type Belonging, type FieldRules, reaches, type Scope } from '../../kernel/rights.ts'
 
 /** The messages to one user. */
 export const userTopic = (tenantId: string, userId: string): string => `user:${tenantId}:${userId}`
@@ -11,26 +11,32 @@ export const recordTopic = (tenantId: string, type: string, id: string): string 
 export const typeTopic = (tenantId: string, type: string): string => `type:${tenantId}:${type}`
 
 /**
- * Who follows a topic, grouped by what they may read: ten thousand followers with one scope cost one check. A group is
- * a room of Socket.IO, named by topic and scope.
+ * Who follows a topic, grouped by what they see: ten thousand followers who see the same cost one check. A group is a
+ * room of Socket.IO, named by topic and sight.
  */
 export interface Topics {
   /** Counts a follower in; the room he belongs into. */
-  enter(topic: string, scope: Scope): string
+  enter(topic: string, sight: Sight): string
   /** Counts a follower out of his room. */
   leave(topic: string, room: string): void
-  /** The rooms of those followers of any of the topics whose scope reaches the record. */
-  rooms(topics: readonly string[], belonging: Belonging): string[]
+  /** The rooms of those followers of any of the topics whose scope reaches the record, by what they see of it. */
+  rooms(topics: readonly string[], belonging: Belonging): { room: string; fields: FieldRules | undefined }[]
+}
+
+/** What somebody sees of the records of a type. */
+export interface Sight {
+  readonly scope: Scope
+  readonly fields: FieldRules | undefined
 }
 
 /** Makes the empty register of who follows what. */
 export function createTopics(): Topics {
-  const groups = new Map<string, Map<string, { readonly scope: Scope; count: number }>>()
+  const groups = new Map<string, Map<string, { readonly sight: Sight; count: number }>>()
   return {
-    enter: (topic, scope) => {
-      const room = `${topic}:${scopeKey(scope)}`
+    enter: (topic, sight) => {
+      const room = `${topic}:${sightKey(sight)}`
       const rooms = groups.get(topic) ?? new Map()
-      const group = rooms.get(room) ?? { scope, count: 0 }
+      const group = rooms.get(room) ?? { sight, count: 0 }
       group.count++
       rooms.set(room, group)
       groups.set(topic, rooms)
@@ -46,17 +52,20 @@ export function createTopics(): Topics {
     },
     rooms: (topics, belonging) =>
       topics.flatMap((topic) => {
-        const found: string[] = []
-        for (const [room, { scope }] of groups.get(topic) ?? []) if (reaches(scope, belonging)) found.push(room)
+        const found: { room: string; fields: FieldRules | undefined }[] = []
+        for (const [room, { sight }] of groups.get(topic) ?? [])
+          if (reaches(sight.scope, belonging)) found.push({ room, fields: sight.fields })
         return found
       }),
   }
 }
 
-function scopeKey(scope: Scope): string {
-  if (typeof scope === 'string') return scope
+function sightKey({ scope, fields }: Sight): string {
+  const hidden = [...(fields?.hidden ?? [])].sort()
+  if (typeof scope === 'string' && hidden.length === 0) return scope
+  const reach = typeof scope === 'string' ? [scope] : [scope.shares ?? '', ...[...scope.userIds].sort()]
   return createHash('sha256')
-    .update([scope.shares ?? '', ...[...scope.userIds].sort()].join())
+    .update(JSON.stringify([reach, hidden]))
     .digest('base64url')
     .slice(0, 22)
 }

@@ -50,7 +50,7 @@ test('only what the caller may read is found, in each way of finding, and not wh
   const note = await alice.build('note', { body: 'Rightful note' })
   const read = async (scope: (type: string) => Scope, q: string): Promise<string[]> => {
     const tx = db.tenant(ctxOf(alice.tenantId, scope))
-    const { candidates, words, meant } = await findCandidates(tx, wish(q))
+    const { candidates, words, meant } = await findCandidates(tx, entities, wish(q))
     const asked = { offset: 0, limit: 100, filters: {}, words, meant }
     return (await readPage(tx, entities, candidates, asked)).hits.map(({ id }) => id).toSorted()
   }
@@ -100,7 +100,7 @@ test('a search reads no more documents than its bound, however many there are', 
   for (const [what, q, who, filters, expected] of asked) {
     await db.transaction(who, async (tx) => {
       const before = await readsOf(tx)
-      const { candidates, meant } = await findCandidates(tx, wish(q, filters, ['contact']))
+      const { candidates, meant } = await findCandidates(tx, new Map(), wish(q, filters, ['contact']))
       const after = await readsOf(tx)
       const searches = meant.length > 0 ? 2 : 1
       expect([what, after.scans - before.scans]).toEqual([what, 0])
@@ -123,7 +123,11 @@ async function readsOf(tx: Tx): Promise<{ documents: number; scans: number }> {
 test('what was typed is looked for among the newest when many have it', async () => {
   const tenantId = newId()
   await fillTenant(tenantId, 'contact', 5_000, newId())
-  const { candidates } = await findCandidates(db.tenant(ctxOf(tenantId, () => 'all')), wish('common', {}, ['contact']))
+  const { candidates } = await findCandidates(
+    db.tenant(ctxOf(tenantId, () => 'all')),
+    new Map(),
+    wish('common', {}, ['contact']),
+  )
   const ids = await asOwner(house.ownerUrl, async (client) => {
     const text = 'select record_id from search_documents where tenant_id = $1 order by updated_at desc limit 200'
     return (await client.query(text, [tenantId])).rows.map((row) => row.record_id)

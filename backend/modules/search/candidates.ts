@@ -1,5 +1,6 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import { distance } from '../../kernel/distance.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
 import type { Scope } from '../../kernel/rights.ts'
 import { holderMark, keyOf, quoted, tagMark } from './document.ts'
 import { editsIn, isCounted, type Question, telling } from './question.ts'
@@ -12,6 +13,7 @@ import {
   selectNearWords,
   type Wanted,
 } from './search.queries.ts'
+import { onlySeen } from './seen.ts'
 
 /** What is searched, among which types, narrowed to what, in which order. */
 export interface Wish {
@@ -35,7 +37,12 @@ export const mostCandidates = 200
 const tooLittle = 5
 
 /** Finds candidates among what the caller may read: by words and beginnings of words, and if need be by what was meant. */
-export async function findCandidates(tx: Tx, wish: Wish): Promise<Found> {
+export async function findCandidates(tx: Tx, entities: ReadonlyMap<string, Entity>, wish: Wish): Promise<Found> {
+  const { candidates, words, meant } = await findWithHidden(tx, wish)
+  return { candidates: await onlySeen(tx, entities, candidates, words, meant), words, meant }
+}
+
+async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
   const { question, types, filters, sort } = wish
   const words = question?.words ?? []
   const readable = types.filter((type) => tx.ctx.rights.scope(type, 'read') !== 'none')

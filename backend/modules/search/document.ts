@@ -124,7 +124,8 @@ const searched = new WeakMap<Entity, readonly SearchedField[]>()
 
 type Weighted = readonly [weight: SearchedField['weight'], text: string]
 
-function searchedTexts(entity: Entity, record: Values): Weighted[] {
+/** The texts of a record that the search looks into, with their weights. */
+export function searchedTexts(entity: Entity, record: Values): Weighted[] {
   const texts = searchedFields(entity).flatMap(({ name, weight, isNumber }) => {
     const values = textsOf(record[name])
     const numbers = isNumber ? values.map((value) => value.replace(/\D/g, '')) : []

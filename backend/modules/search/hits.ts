@@ -5,6 +5,7 @@ import { searchedFields } from './document.ts'
 import { createHighlighter, type Highlighter } from './highlight.ts'
 import { type LiveRecord, readRecords } from './records.queries.ts'
 import type { Candidate, Filters } from './search.queries.ts'
+import { seenBy } from './seen.ts'
 
 /** An answer of the search, as the API shows it. */
 export interface Hit {
@@ -45,7 +46,16 @@ export async function readPage(
     for (const candidate of some) {
       const entity = entities.get(candidate.type)
       const live = records.get(candidate.id)
-      if (entity && live && fits(live.record, filters)) hits.push(hitOf(entities, entity, candidate, live, highlighter))
+      if (entity && live && fits(live.record, filters))
+        hits.push(
+          hitOf(
+            entities,
+            entity,
+            candidate,
+            { ...live, record: seenBy(tx.ctx.rights, entity, live.record) },
+            highlighter,
+          ),
+        )
       else gone.push(candidate)
     }
   }

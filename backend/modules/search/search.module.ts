@@ -38,7 +38,7 @@ export function searchModule(deps: { db: Database; log: Logger; entities: Readon
       const question = readQuestion(q)
       if (question === null) return []
       const wish = { question, types: [type], filters: {}, sort: 'relevance' } as const
-      const { candidates } = await findCandidates(db.tenant(ctx), wish)
+      const { candidates } = await findCandidates(db.tenant(ctx), entities, wish)
       return candidates.slice(0, mostCandidates).map(({ id }) => id)
     },
   }

@@ -24,7 +24,7 @@ export function searchRoutes(db: Database, entities: ReadonlyMap<string, Entity>
       throw invalidMember('offset', `offset and limit may reach to ${mostCandidates} hits: narrow the search instead`)
     }
     const tx = db.tenant(ctx)
-    const { candidates, words, meant } = await findCandidates(tx, {
+    const { candidates, words, meant } = await findCandidates(tx, entities, {
       question: readQuestion(q),
       types: among,
       filters,
@@ -77,7 +77,7 @@ export function searchRoutes(db: Database, entities: ReadonlyMap<string, Entity>
         const { q, limit = 8 } = query
         const tx = db.tenant(ctx)
         const wish = { question: readQuestion(q), types: query.types ?? types, filters: {}, sort: 'relevance' } as const
-        const { candidates, words, meant } = await findCandidates(tx, wish)
+        const { candidates, words, meant } = await findCandidates(tx, entities, wish)
         const { hits } = await readPage(tx, entities, candidates, { offset: 0, limit, filters: {}, words, meant })
         const data = hits.map(({ type, id, title, subtitle, highlights }) => ({
           type,

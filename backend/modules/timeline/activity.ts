@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ActivityAction, Catalogue } from '../../events.ts'
 import type { Actor } from '../../kernel/context.ts'
 import type { Change, DomainEvent } from '../../kernel/events/event.ts'
+import type { Rights } from '../../kernel/rights.ts'
 
 /** One thing that was done to a record, as the API and the sockets show it. */
 export type Activity = {
@@ -55,6 +56,16 @@ export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Ac
     occurredAt: event.occurredAt,
   }
 }
+
+/** An activity without the old and new values of members that somebody does not see. */
+export function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
+  const known = masked.safeParse(activity)
+  const hidden = known.success && rights.fields?.(known.data.entityType)?.hidden
+  if (!hidden || !known.success) return activity
+  return { ...known.data, changes: known.data.changes.filter(({ field }) => !hidden.has(field)) }
+}
+
+const masked = z.looseObject({ entityType: z.string(), changes: z.array(z.looseObject({ field: z.string() })) })
 
 /** The shape of an activity, for validation of answers and the document. */
 export const activitySchema = z

@@ -1,0 +1,38 @@
+import { forbidden } from '../errors.ts'
+import type { Rights } from '../rights.ts'
+import type { Entity } from './define.ts'
+import type { ListQuery } from './list-query.ts'
+
+/** Throws 403 that names the members which a caller's role does not let him write. */
+export function refuseUnwritable(rights: Rights, { type }: Entity, names: readonly string[]): void {
+  const rules = rights.fields?.(type)
+  if (!rules) return
+  const refused = names.filter((name) => rules.hidden.has(name) || rules.readOnly.has(name))
+  if (refused.length > 0) throw forbidden(`Your role may not write ${refused.join(', ')} of a ${type}`)
+}
+
+/** Throws 403 that names the members of a type that a sum would tell of, though a caller's role hides them. */
+export function refuseSums(rights: Rights, type: string, names: readonly string[]): void {
+  const hidden = rights.fields?.(type)?.hidden
+  const refused = names.filter((name) => hidden?.has(name))
+  if (refused.length > 0) throw forbidden(`Your role may not see ${refused.join(', ')} of a ${type}, nor sums of it`)
+}
+
+/** Throws 403 that names the members by which a list would tell what a caller's role hides. */
+export function refuseHidden(
+  rights: Rights,
+  entity: Entity,
+  query: Pick<ListQuery, 'fields' | 'include'> & Partial<Pick<ListQuery, 'filters' | 'sort'>>,
+): void {
+  const hidden = rights.fields?.(entity.type)?.hidden
+  if (!hidden) return
+  const { filters = [], sort = [], fields, include } = query
+  const pointers = Object.entries(entity.all).filter(([, field]) => include.includes(field.include ?? ''))
+  const asked = [
+    ...[...filters, ...sort].map(({ name, custom }) => (custom ? 'customFields' : name)),
+    ...(fields ?? []),
+    ...pointers.map(([name]) => name),
+  ]
+  const refused = [...new Set(asked.filter((name) => hidden.has(name)))]
+  if (refused.length > 0) throw forbidden(`Your role may not see ${refused.join(', ')} of a ${entity.type}`)
+}

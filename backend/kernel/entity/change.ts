@@ -53,8 +53,11 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       derived = {},
       parts = [],
     } = wanted
+    // What follows from a change elsewhere (`all`) asks nobody what he sees.
+    const sight = shape.scope === 'all' ? 'all' : tx.ctx.rights.scope(entity.type, 'read')
     const whole: ChangeShape = {
       ...shape,
+      sight,
       names: [...writable.filter((name) => values[name] !== undefined), ...Object.keys(derived)],
       merged,
       withReadOnly: Object.keys(readOnly).length > 0,
@@ -64,7 +67,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       withParts: parts.length > 0,
       derived: Object.keys(derived),
     }
-    const made = plans(JSON.stringify([whole, scopeShape(shape.scope)], withoutHolders), (bind) =>
+    const made = plans(JSON.stringify([whole, scopeShape(shape.scope), scopeShape(sight)], withoutHolders), (bind) =>
       changeSql(entity, whole, registry, bind),
     )
     try {
@@ -74,11 +77,12 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
           id,
           versions: expected,
           holders: scopeUsers(shape.scope),
+          seers: scopeUsers(sight),
           readOnly: JSON.stringify(readOnly),
           parts: JSON.stringify(parts),
         }),
       )
-      if (!row) throw notFound()
+      if (!row?.seen) throw notFound()
       if (!row.allowed) throw forbidden(`Your role may not change this ${entity.type}`)
       if (!row.fresh) throw stale()
       refuseAltered(row.altered)
@@ -93,7 +97,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
 }
 
 /** A plan is the same whoever holds the records. */
-const withoutHolders = (key: string, value: unknown): unknown => (key === 'scope' ? undefined : value)
+const withoutHolders = (key: string, value: unknown): unknown => (key === 'scope' || key === 'sight' ? undefined : value)
 
 function refuseAltered(names: readonly string[]): void {
   if (names.length === 0) return

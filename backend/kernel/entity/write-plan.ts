@@ -119,6 +119,8 @@ export interface ChangeShape {
   readonly verb?: string
   readonly sides: SideChange
   readonly scope: Scope
+  /** Which records the caller sees: of others he is not told that they are there. */
+  readonly sight: Scope
   /** Members whose objects are merged instead of replaced. */
   readonly merged: readonly string[]
   readonly withReadOnly: boolean
@@ -153,6 +155,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        for update of r)`,
     `verdict as materialized (select
        ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
+       ${scopeSql(entity, shape.sight, 'o', bind, 'seers')} as seen,
        ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
        ${alteredSql(entity, shape, bind)} as altered,
        ${shape.known ? `'{}'::text[]` : missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
@@ -160,14 +163,14 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
     `new as (update ${entity.table} r
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
        from old o, verdict v
-       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.allowed and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
+       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.seen and v.allowed and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
        returning r.*)`,
     `after as materialized (select r.*, ${doc} as doc${leavingSql(entity, shape.names, shape.sides, bind)} from new r)`,
     `event as (${eventSql(entity, nameSql(entity, shape.verb), shape.withParts ? `${changedChanges} || ${bind('parts', 'jsonb')}` : changedChanges, 'after n, old o', { id: bind('eventId', 'uuid') }, bind)})`,
     ...sideSql(entity, shape.names, shape.sides, registry, bind),
   ]
   return `with ${ctes.join(',\n')}
-    select v.fresh, v.allowed, v.altered, v.missing, coalesce(n.doc, o.doc)::text as doc,
+    select v.fresh, v.seen, v.allowed, v.altered, v.missing, coalesce(n.doc, o.doc)::text as doc,
            coalesce(n.version, o.version) as version, n.id is not null as changed, e.name as event
     from old o cross join verdict v left join after n on true left join event e on true`
 }

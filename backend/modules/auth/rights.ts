@@ -157,8 +157,13 @@ function granted({ permissions }: OwnRole): Granting {
     const key = `${resource} ${action}`
     if (widths.indexOf(scope) > widths.indexOf(said.get(key) ?? 'none')) said.set(key, scope)
   }
-  return (type, action) => said.get(`${type} ${action}`) ?? unsaid[kinds[type] ?? 'records'][action]
+  const plainly: Granting = (type, action) => said.get(`${type} ${action}`) ?? unsaid[kinds[type] ?? 'records'][action]
+  // Nobody changes or deletes what he does not see.
+  return (type, action) =>
+    action === 'create' ? plainly(type, action) : narrower(plainly(type, action), plainly(type, 'read'))
 }
+
+const narrower = (one: Grant, other: Grant): Grant => (widths.indexOf(one) < widths.indexOf(other) ? one : other)
 
 function fieldsOf(rules: OwnRole['fieldRules']): Map<string, FieldRules> {
   const found = new Map<string, { hidden: Set<string>; readOnly: Set<string> }>()

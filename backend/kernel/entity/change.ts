@@ -97,7 +97,8 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
 }
 
 /** A plan is the same whoever holds the records. */
-const withoutHolders = (key: string, value: unknown): unknown => (key === 'scope' || key === 'sight' ? undefined : value)
+const withoutHolders = (key: string, value: unknown): unknown =>
+  key === 'scope' || key === 'sight' ? undefined : value
 
 function refuseAltered(names: readonly string[]): void {
   if (names.length === 0) return

@@ -147,6 +147,7 @@ const unsaid: Readonly<Record<Kind, Grants>> = {
   views: spoken,
   plans: reading,
   setUp: reading,
+  keys: nothing,
 }
 
 const widths: readonly Grant[] = ['none', 'own', 'team', 'all']

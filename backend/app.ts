@@ -1,3 +1,5 @@
+import type { Server } from 'node:http'
+import { openEmail } from './adapters/email/index.ts'
 import { openFiles } from './adapters/files/index.ts'
 import { openJobs } from './adapters/jobs/index.ts'
 import type { Config } from './config.ts'
@@ -106,18 +108,17 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   })
 
   let listening = ''
-  const store = openFiles({
-    storageDir: config.storageDir,
-    secret: config.jwtSecret,
-    base: () => config.publicUrl?.replace(/\/+$/, '') ?? listening,
-  })
+  const base = () => config.publicUrl?.replace(/\/+$/, '') ?? listening
+  const store = openFiles({ storageDir: config.storageDir, secret: config.jwtSecret, base })
+  const { email } = await openEmail({ ...config.email, storageDir: config.storageDir, log })
   const types = [...nouns.keys()]
   const users = entities.repository('user')
   const secureCookies = config.publicUrl?.startsWith('https:') ?? false
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
-  const auth = authModule({ db, tokens, users, operators, registration: config.registration, secureCookies, types })
+  const { registration } = config
+  const auth = authModule({ db, tokens, users, operators, email, base, registration, secureCookies, types })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>
     (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })
@@ -172,7 +173,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     engine,
     db,
     log,
-    jobs: [...consumers.flatMap((module) => module.jobs ?? []), ...(extra.jobs ?? [])],
+    jobs: [...[auth, ...consumers].flatMap((module) => module.jobs ?? []), ...(extra.jobs ?? [])],
     schedules,
     working: config.role !== 'web',
   })

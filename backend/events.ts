@@ -151,6 +151,15 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'export.failed': { sentence: '', action: null },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
+  // What concerns an account is its owner's business and the administrators'; each of these is told him by mail.
+  'user.email_verification_requested': {
+    sentence: '{actor} was asked to confirm his address',
+    action: 'sent',
+    personal: true,
+  },
+  'user.email_verified': { sentence: '{actor} confirmed his address', action: 'updated', personal: true },
+  'user.password_reset_requested': { sentence: 'Somebody asked for a new password', action: 'sent', personal: true },
+  'user.password_changed': { sentence: '{actor} changed his password', action: 'updated', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
   // The inbox tells about changes; it is none.
   'notification.created': { sentence: '', action: null },

@@ -1,4 +1,7 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import PostalMime, { type Email } from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
 import { eventually } from './client.ts'
@@ -61,3 +64,17 @@ export async function startMailbox(): Promise<Mailbox> {
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }
+
+/** The newest mail to an address with a subject of an app that writes its mails into files, once it has come. */
+export const filedMail = (storageDir: string, to: string, subject: RegExp): Promise<Email> =>
+  eventually(async () => {
+    const folder = join(storageDir, 'mail')
+    const files = existsSync(folder) ? (await readdir(folder)).filter((file) => file.endsWith('.eml')) : []
+    const mails = await Promise.all(
+      files.toSorted().map(async (file) => PostalMime.parse(await readFile(join(folder, file)))),
+    )
+    return mails.findLast(
+      (mail) =>
+        subject.test(mail.subject ?? '') && mail.to?.some(({ address }) => address?.toLowerCase() === to.toLowerCase()),
+    )
+  }, `a file of a mail to ${to} about ${subject}`)

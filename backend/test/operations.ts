@@ -4,6 +4,7 @@ import { openFiles } from '../adapters/files/index.ts'
 import type { TestApp } from './app.ts'
 import { type Cast, password } from './cast.ts'
 import { type Client, eventually, paths } from './client.ts'
+import { filedMail } from './mailbox.ts'
 import { printed } from './printer.ts'
 import { exportTable, importTable } from './tables.ts'
 
@@ -140,6 +141,21 @@ export const operations: Readonly<Record<string, Example>> = {
   logout: async ({ join }) => ({ as: await join('Leo', 'member') }),
   me: nothing,
   updateMe: async () => ({ body: { timezone: 'Europe/Berlin' } }),
+  verifyEmail: async (house) => {
+    const { email } = await house.found('Initech', 'Peter')
+    return { body: { token: await mailedToken(house, email, /Confirm/) } }
+  },
+  resendVerification: nothing,
+  forgotPassword: async ({ alice }) => ({ body: { email: alice.email } }),
+  resetPassword: async (house) => {
+    const { email } = await house.found('Initech', 'Peter')
+    await house.nobody.post('/auth/password/forgot', { email })
+    return { body: { token: await mailedToken(house, email, /Choose/), password: 'a newer password' } }
+  },
+  changePassword: async ({ found }) => ({
+    as: await found('Initech', 'Peter'),
+    body: { currentPassword: password, newPassword: 'a newer password' },
+  }),
   listSessions: nothing,
   deleteSession: async ({ alice, nobody }) => {
     await nobody.post('/auth/login', { email: alice.email, password })
@@ -292,6 +308,12 @@ async function notificationOf({ alice, bob }: Cast): Promise<string> {
     const { data } = (await alice.get('/notifications?limit=200')).body
     return data.find(({ entityId }: { entityId: string }) => entityId === deal.id)?.id
   }, 'the notification of a deal that was assigned')
+}
+
+/** The token of a link that somebody was mailed, as the files say: without a mail server mails are written there. */
+async function mailedToken({ config }: House, email: string, subject: RegExp): Promise<string> {
+  const { text = '' } = await filedMail(config.storageDir, email, subject)
+  return /token=([\w.-]+)/.exec(text)?.[1] ?? ''
 }
 
 async function imported({ alice }: Cast): Promise<Call> {

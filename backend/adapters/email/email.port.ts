@@ -1,6 +1,9 @@
 /** A mail to one person. */
 export interface EmailMessage {
-  /** Ours, a UUID; the `Message-ID` is made of it, so that a repetition after a crash is recognised as the same mail. */
+  /**
+   * Ours, unique, of letters, digits, dots and hyphens; the `Message-ID` is made of it, so that a repetition after a
+   * crash is recognised as the same mail.
+   */
   readonly id: string
   readonly to: { readonly name: string; readonly address: string }
   readonly subject: string

@@ -15,6 +15,7 @@ import type { OperatorSignIn, Operators } from './operators.ts'
 import { compileRights } from './rights.ts'
 import { deviceOf, judge } from './rotation.ts'
 import { accessTokenSeconds, hashToken, type Tokens } from './tokens.ts'
+import { askToVerifyEmail } from './verification.ts'
 
 /** Days after its last use at which a session ends. */
 export const sessionDays = 30
@@ -28,7 +29,8 @@ export interface SignIn {
   readonly expiresIn: number
 }
 
-interface Deps {
+/** What signing in and accounts are done with. */
+export interface AuthDeps {
   readonly db: Database
   readonly tokens: Tokens
   readonly users: Repository
@@ -37,7 +39,7 @@ interface Deps {
 
 /** Makes a tenant with its owner and its first pipeline, and signs him in. A known email must come with its password. */
 export async function register(
-  deps: Deps,
+  deps: AuthDeps,
   caller: Caller,
   values: { organization: string; name: string; email: string; password: string },
 ): Promise<SignIn> {
@@ -54,6 +56,7 @@ export async function register(
     const accountId = account?.id ?? (await createAccount(tx, values.email, passwordHash ?? ''))
     await addMember(tx, deps.users, accountId, { name: values.name, email: values.email, role: 'owner' }, userId)
     await createPipeline(tx, defaultPipeline)
+    if (!account) await askToVerifyEmail(tx, deps.tokens, accountId, userId)
     return startSession(deps, tx, accountId, userId, caller)
   })
 }
@@ -63,7 +66,7 @@ export async function register(
  * platform operator has the email of an account, the password decides who signs in.
  */
 export async function login(
-  deps: Deps,
+  deps: AuthDeps,
   caller: Caller,
   values: { email: string; password: string },
 ): Promise<SignIn | OperatorSignIn> {
@@ -81,7 +84,7 @@ export async function login(
  * Gives the next refresh token of a session and ends the one sent. One that comes twice ends its whole family, except
  * within 10 seconds from the same device and address, where it gives the same successor.
  */
-export async function refresh(deps: Deps, caller: Caller, token: string): Promise<SignIn | OperatorSignIn> {
+export async function refresh(deps: AuthDeps, caller: Caller, token: string): Promise<SignIn | OperatorSignIn> {
   const claim = deps.tokens.readRefresh(token)
   if (!claim) throw unauthenticated('The refresh token is not valid')
   const [owner] = await deps.db.anonymous(sql`select tenant_id, user_id from find_session_tenant(${claim.sessionId})`)
@@ -119,7 +122,13 @@ export async function logout(db: Database, ctx: Ctx): Promise<void> {
   })
 }
 
-async function startSession(deps: Deps, tx: Tx, accountId: string, userId: string, caller: Caller): Promise<SignIn> {
+async function startSession(
+  deps: AuthDeps,
+  tx: Tx,
+  accountId: string,
+  userId: string,
+  caller: Caller,
+): Promise<SignIn> {
   const sessionId = newId()
   const token = deps.tokens.refreshToken(sessionId, 1)
   await tx.query(sql`
@@ -132,7 +141,7 @@ async function startSession(deps: Deps, tx: Tx, accountId: string, userId: strin
 }
 
 async function rotate(
-  deps: Deps,
+  deps: AuthDeps,
   tx: Tx,
   sessionId: string,
   generation: number,
@@ -147,7 +156,7 @@ async function rotate(
   return generation
 }
 
-async function answer(deps: Deps, tx: Tx, userId: string, sessionId: string, generation: number): Promise<SignIn> {
+async function answer(deps: AuthDeps, tx: Tx, userId: string, sessionId: string, generation: number): Promise<SignIn> {
   const user = JSON.parse((await deps.users.get(tx, userId)).json)
   return {
     user,
@@ -166,8 +175,15 @@ export async function readTenant(tx: Tx): Promise<unknown> {
   return row
 }
 
+/** The context of an account's owner in the tenant used last, proved by what he was mailed. */
+export async function homeCtx(deps: AuthDeps, caller: Caller, accountId: string): Promise<Ctx> {
+  const [home] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${accountId})`)
+  if (!home) throw unauthenticated('The account belongs to no tenant any more')
+  return memberCtx(deps, caller, home.tenant_id, home.user_id)
+}
+
 /** The context of somebody who is signing in: he acts himself, though no token says so yet. */
-async function memberCtx(deps: Deps, caller: Caller, tenantId: string, userId: string): Promise<Ctx> {
+async function memberCtx(deps: AuthDeps, caller: Caller, tenantId: string, userId: string): Promise<Ctx> {
   const [user] = await deps.db.tenant(systemCtx(tenantId)).query(sql`
     select name, role from users where tenant_id = ${tenantId} and id = ${userId} and active and deleted_at is null`)
   if (!user) throw unauthenticated('The session has ended')

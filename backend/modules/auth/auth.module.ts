@@ -2,18 +2,26 @@ import sql from 'sql-template-tag'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Module } from '../../kernel/module.ts'
 import { type AuthOptions, authRoutes } from './auth.routes.ts'
+import { accountMail } from './mails/mailing.ts'
 
 /** Sign-in and sessions. */
 export function authModule(options: AuthOptions): Module {
   return {
     name: 'auth',
     routes: authRoutes(options),
+    jobs: [accountMail(options)],
     schedules: [
       {
         name: 'operators.expire',
         queue: 'cleanup',
         cron: '40 * * * *',
         run: ({ dryRun }) => expireOperators(options.db, dryRun),
+      },
+      {
+        name: 'account-tokens.expire',
+        queue: 'cleanup',
+        cron: '50 * * * *',
+        run: ({ dryRun }) => expireTokens(options.db, dryRun),
       },
       {
         name: 'sessions.expire',
@@ -28,6 +36,7 @@ export function authModule(options: AuthOptions): Module {
         run: ({ dryRun }) => expireKeys(options.db, dryRun),
       },
     ],
+    stop: () => options.email.close(),
   }
 }
 
@@ -42,6 +51,17 @@ async function expireSessions(db: Database, dryRun: boolean): Promise<{ sessions
             select count(*)::integer as sessions from gone`,
   )
   return { sessions: row?.sessions ?? 0 }
+}
+
+/** A day after its end a link counts no more among those that were sent. */
+async function expireTokens(db: Database, dryRun: boolean): Promise<{ tokens: number }> {
+  const [row] = await db.worker.query(
+    dryRun
+      ? sql`select count(*)::integer as tokens from account_tokens where expires_at < now() - interval '1 day'`
+      : sql`with gone as (delete from account_tokens where expires_at < now() - interval '1 day' returning 1)
+            select count(*)::integer as tokens from gone`,
+  )
+  return { tokens: row?.tokens ?? 0 }
 }
 
 /** Of platform operators the same: sessions for a week, answers to keys for a day. */

@@ -1,5 +1,6 @@
 import sql, { raw } from 'sql-template-tag'
 import { z } from 'zod'
+import type { Email } from '../../adapters/email/email.port.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { user } from '../../entities/users/user.entity.ts'
 import { passwordSchema } from '../../entities/users/user.routes.ts'
@@ -13,6 +14,8 @@ import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import type { Rights } from '../../kernel/rights.ts'
+import { ownAccount } from './account.queries.ts'
+import { accountRoutes } from './account.routes.ts'
 import {
   login,
   logout,
@@ -32,6 +35,9 @@ export interface AuthOptions {
   readonly users: Repository
   readonly operators: Operators
   readonly registration: 'open' | 'invite' | 'off'
+  readonly email: Email
+  /** How browsers reach this installation, for links. */
+  base(): string
   /** Whether browsers reach us by https: then the cookie is sent there only. */
   readonly secureCookies: boolean
   /** Nouns, for the list of permissions of `me`. */
@@ -83,6 +89,7 @@ const meSchema = z
     user: user.recordSchema,
     tenant: tenantSchema,
     role: z.string(),
+    emailVerifiedAt: z.iso.datetime({ precision: 3 }).nullable(),
     permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })),
   })
   .meta({ id: 'Me' })
@@ -201,6 +208,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       },
     }),
     ...sessionRoutes(db),
+    ...accountRoutes(options),
   ]
 }
 
@@ -251,7 +259,11 @@ const idPlace = z.tuple([idSchema]).transform(([id]) => id)
 
 async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Promise<unknown> {
   const { rights, actor } = tx.ctx
-  const [stored, tenant] = await Promise.all([options.users.get(tx, actor.id ?? ''), readTenant(tx)])
+  const [stored, tenant, account] = await Promise.all([
+    options.users.get(tx, actor.id ?? ''),
+    readTenant(tx),
+    ownAccount(tx),
+  ])
   const actions = ['read', 'create', 'update', 'delete'] as const
   const permissions = options.types.flatMap((resource) =>
     actions.flatMap((action) => {
@@ -260,7 +272,8 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
       return [{ resource, action, scope: scope === 'all' ? 'all' : rights.role === 'manager' ? 'team' : 'own' }]
     }),
   )
-  return { user: JSON.parse(stored.json), tenant, role: rights.role, permissions }
+  const emailVerifiedAt = account.emailVerifiedAt?.toISOString() ?? null
+  return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, permissions }
 }
 
 function signedIn(

@@ -1,0 +1,59 @@
+import sql from 'sql-template-tag'
+import { endAccountSessions } from '../../entities/users/session.actions.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Tx } from '../../kernel/db/database.ts'
+import { invalidMember } from '../../kernel/errors.ts'
+import { appendEvents } from '../../kernel/events/append.ts'
+import type { Caller } from '../../kernel/http/route.ts'
+import { checkPassword, hashPassword } from '../../kernel/password.ts'
+import { ownAccount } from './account.queries.ts'
+import { issueToken, readToken, useToken } from './account-tokens.ts'
+import { type AuthDeps, homeCtx } from './auth.actions.ts'
+import { systemCtx } from './principals.ts'
+import { noteVerified } from './verification.ts'
+
+/** Mails a link to choose a new password, where the email is an account's. For an unknown one it does as much. */
+export async function forgotPassword({ db, tokens }: AuthDeps, caller: Caller, email: string): Promise<void> {
+  const [account] = await db.anonymous(sql`select id from find_account(${email})`)
+  const [home] = await db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id ?? null})`)
+  const { requestId, ip, userAgent } = caller
+  // Nobody has proved who he is: the account's owner did not do this.
+  const ctx: Ctx = { ...systemCtx(home?.tenant_id ?? nowhere), requestId, ip, userAgent }
+  await db.transaction(ctx, async (tx) => {
+    const tokenId = await issueToken(tx, tokens, 'reset_password', home && account?.id)
+    if (tokenId !== undefined)
+      await appendEvents(tx, [
+        { name: 'user.password_reset_requested', type: 'user', recordId: home?.user_id, data: { tokenId } },
+      ])
+  })
+}
+
+const nowhere = '00000000-0000-0000-0000-000000000000'
+
+/** Sets a new password by the link of a mail, and signs every device out. */
+export async function resetPassword(deps: AuthDeps, caller: Caller, sent: string, password: string): Promise<void> {
+  const token = await readToken(deps.db, sent, 'reset_password')
+  const ctx = await homeCtx(deps, caller, token.accountId)
+  const hash = await hashPassword(password)
+  await deps.db.transaction(ctx, async (tx) => {
+    await useToken(tx, token, 'reset_password')
+    await setPassword(tx, token.accountId, hash, 'reset')
+    // The mail was read.
+    await noteVerified(tx, token.accountId, token.email)
+  })
+}
+
+/** Changes the password of who is signed in, and signs his other devices out, in all his tenants. */
+export async function changePassword({ db }: AuthDeps, ctx: Ctx, current: string, password: string): Promise<void> {
+  const account = await ownAccount(db.tenant(ctx))
+  if (!(await checkPassword(current, account.passwordHash)))
+    throw invalidMember('currentPassword', 'is not your password', 'wrong_password')
+  const hash = await hashPassword(password)
+  await db.transaction(ctx, (tx) => setPassword(tx, account.id, hash, 'changed'))
+}
+
+async function setPassword(tx: Tx, accountId: string, hash: string, how: 'changed' | 'reset'): Promise<void> {
+  await tx.query(sql`select set_account_password(${accountId}, ${hash})`)
+  await endAccountSessions(tx, accountId, 'password_changed')
+  await appendEvents(tx, [{ name: 'user.password_changed', type: 'user', recordId: tx.ctx.actor.id, data: { how } }])
+}

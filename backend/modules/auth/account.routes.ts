@@ -82,6 +82,7 @@ export function accountRoutes(deps: AuthDeps): Route[] {
       idempotency: 'none',
       body: z.strictObject({ currentPassword: z.string().max(200), newPassword: passwordSchema }),
       responses: done,
+      problems: [429],
       handle: async (ctx, { body }) => {
         await changePassword(deps, ctx, body.currentPassword, body.newPassword)
         return { status: 204 }

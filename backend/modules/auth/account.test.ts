@@ -7,18 +7,18 @@ import { type Client, createClient, eventually } from '../../test/client.ts'
 import { type Mailbox, startMailbox } from '../../test/mailbox.ts'
 
 let mailbox: Mailbox
+let environment: Record<string, string>
 let house: TestApp
 let nobody: Client
 
 beforeAll(async () => {
   mailbox = await startMailbox()
-  house = await startTestApp({
-    environment: {
-      SMTP_URL: mailbox.url,
-      EMAIL_FROM: 'ClientForge <crm@example.com>',
-      PUBLIC_URL: 'https://crm.example.com/',
-    },
-  })
+  environment = {
+    SMTP_URL: mailbox.url,
+    EMAIL_FROM: 'ClientForge <crm@example.com>',
+    PUBLIC_URL: 'https://crm.example.com/',
+  }
+  house = await startTestApp({ environment })
   nobody = house.nobody
 })
 afterAll(async () => {
@@ -164,7 +164,7 @@ describe('a changed password', () => {
     const { email, client } = await newcomer()
     const second = await nobody.post('/auth/register', { organization: 'Initrode', name: 'Peter', email, password })
     const elsewhere = await createClient(house.url, second.body)
-    const other = await house.another()
+    const other = await house.another({ environment })
     const there = await createClient(other.url, second.body)
     expect((await there.get('/auth/me')).status).toBe(200)
     const socket = io(other.url, { path: '/ws', auth: { token: elsewhere.token }, transports: ['websocket'] })

@@ -11,6 +11,8 @@ import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
+import type { Attempts, Claim } from './attempts.ts'
+import { networkOf } from './network.ts'
 import type { OperatorSignIn, Operators } from './operators.ts'
 import { compileRights } from './rights.ts'
 import { deviceOf, judge } from './rotation.ts'
@@ -35,6 +37,7 @@ export interface AuthDeps {
   readonly tokens: Tokens
   readonly users: Repository
   readonly operators: Operators
+  readonly attempts: Attempts
 }
 
 /** Makes a tenant with its owner and its first pipeline, and signs him in. A known email must come with its password. */
@@ -44,8 +47,11 @@ export async function register(
   values: { organization: string; name: string; email: string; password: string },
 ): Promise<SignIn> {
   const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-  if (account && !(await checkPassword(values.password, account.password_hash))) {
-    throw unauthenticated('This email has an account already; register the tenant with its password')
+  if (account) {
+    const { withdraw } = await deps.attempts.attempt(caller, claimOf(values.email, taken), async () =>
+      (await checkPassword(values.password, account.password_hash)) ? account : undefined,
+    )
+    await withdraw()
   }
   const passwordHash = account ? null : await hashPassword(values.password)
   const tenantId = newId()
@@ -61,6 +67,8 @@ export async function register(
   })
 }
 
+const taken = () => unauthenticated('This email has an account already; register the tenant with its password')
+
 /**
  * Signs in with a password, to the tenant used last. An unknown email and a wrong password look and take alike. Where a
  * platform operator has the email of an account, the password decides who signs in.
@@ -70,15 +78,31 @@ export async function login(
   caller: Caller,
   values: { email: string; password: string },
 ): Promise<SignIn | OperatorSignIn> {
-  if (deps.operators.recognises(values)) return deps.operators.signIn(caller)
-  const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-  if (!(await checkPassword(values.password, account?.password_hash)))
-    throw unauthenticated('Email or password is wrong')
-  const [membership] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id})`)
-  if (!membership) throw unauthenticated('Email or password is wrong')
-  const ctx = await memberCtx(deps, caller, membership.tenant_id, membership.user_id)
-  return deps.db.transaction(ctx, (tx) => startSession(deps, tx, account?.id, membership.user_id, caller))
+  const { proof, withdraw, forget } = await deps.attempts.attempt(caller, claimOf(values.email), async () => {
+    if (deps.operators.recognises(values)) return 'operator'
+    const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
+    if (!(await checkPassword(values.password, account?.password_hash))) return undefined
+    const [home] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id})`)
+    return home && { accountId: account?.id, tenantId: home.tenant_id, userId: home.user_id }
+  })
+  if (proof === 'operator') {
+    await withdraw()
+    return deps.operators.signIn(caller)
+  }
+  const { accountId, tenantId, userId } = proof
+  const ctx = await memberCtx(deps, caller, tenantId, userId)
+  return deps.db.transaction(ctx, async (tx) => {
+    await forget(tx)
+    return startSession(deps, tx, accountId, userId, caller)
+  })
 }
+
+/** What a sign-in by password claims; tries to change a password claim the same. */
+export const claimOf = (email: string, wrong = () => unauthenticated('Email or password is wrong')): Claim => ({
+  subject: `password ${email.trim().toLowerCase()}`,
+  familiarTo: email,
+  wrong,
+})
 
 /**
  * Gives the next refresh token of a session and ends the one sent. One that comes twice ends its whole family, except
@@ -136,6 +160,7 @@ async function startSession(
     values (${tx.ctx.tenantId}, ${sessionId}, ${userId}, ${hashToken(token)}, ${caller.userAgent}, ${caller.ip},
             now() + make_interval(days => ${sessionDays}))`)
   await tx.query(sql`select note_tenant(${accountId}, ${tx.ctx.tenantId})`)
+  await tx.query(sql`select note_address(${accountId}, ${networkOf(caller.ip)})`)
   await appendEvents(tx, [{ name: 'user.logged_in', type: 'user', recordId: userId, data: { sessionId } }])
   return answer(deps, tx, userId, sessionId, 1)
 }

@@ -1,6 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Module } from '../../kernel/module.ts'
+import { attemptMinutes } from './attempts.ts'
 import { type AuthOptions, authRoutes } from './auth.routes.ts'
 import { accountMail } from './mails/mailing.ts'
 
@@ -22,6 +23,12 @@ export function authModule(options: AuthOptions): Module {
         queue: 'cleanup',
         cron: '50 * * * *',
         run: ({ dryRun }) => expireTokens(options.db, dryRun),
+      },
+      {
+        name: 'sign-in-attempts.expire',
+        queue: 'cleanup',
+        cron: '*/15 * * * *',
+        run: ({ dryRun }) => expireAttempts(options.db, dryRun),
       },
       {
         name: 'sessions.expire',
@@ -62,6 +69,20 @@ async function expireTokens(db: Database, dryRun: boolean): Promise<{ tokens: nu
             select count(*)::integer as tokens from gone`,
   )
   return { tokens: row?.tokens ?? 0 }
+}
+
+/** Wrong tries when they count no more, and from where somebody signed in when he has not for half a year. */
+async function expireAttempts(db: Database, dryRun: boolean): Promise<{ attempts: number; addresses: number }> {
+  const past = sql`at < now() - make_interval(mins => ${attemptMinutes})`
+  const [row] = await db.worker.query(
+    dryRun
+      ? sql`select (select count(*) from sign_in_attempts where ${past})::integer as attempts,
+                   (select count(*) from account_addresses where last_used_at < now() - interval '180 days')::integer as addresses`
+      : sql`with attempts as (delete from sign_in_attempts where ${past} returning 1),
+              addresses as (delete from account_addresses where last_used_at < now() - interval '180 days' returning 1)
+            select (select count(*) from attempts)::integer as attempts, (select count(*) from addresses)::integer as addresses`,
+  )
+  return { attempts: row?.attempts ?? 0, addresses: row?.addresses ?? 0 }
 }
 
 /** Of platform operators the same: sessions for a week, answers to keys for a day. */

@@ -16,6 +16,7 @@ import { type Answer, publicRoute, type Route, route } from '../../kernel/http/r
 import type { Rights } from '../../kernel/rights.ts'
 import { ownAccount } from './account.queries.ts'
 import { accountRoutes } from './account.routes.ts'
+import type { Attempts } from './attempts.ts'
 import {
   login,
   logout,
@@ -34,6 +35,7 @@ export interface AuthOptions {
   readonly tokens: Tokens
   readonly users: Repository
   readonly operators: Operators
+  readonly attempts: Attempts
   readonly registration: 'open' | 'invite' | 'off'
   readonly email: Email
   /** How browsers reach this installation, for links. */
@@ -124,7 +126,7 @@ export function authRoutes(options: AuthOptions): Route[] {
         cookie: z.boolean().optional(),
       }),
       responses: { 201: { description: 'Signed in', schema: signInSchema } },
-      problems: [401, 403, 409],
+      problems: [401, 403, 409, 429],
       handle: async (caller, { body: { cookie, ...values } }) => {
         refuseRegistration(options.registration)
         return signedIn(201, await register(options, caller, values), cookie, options)
@@ -142,7 +144,7 @@ export function authRoutes(options: AuthOptions): Route[] {
         cookie: z.boolean().optional(),
       }),
       responses: { 200: { description: 'Signed in', schema: eitherSchema } },
-      problems: [401],
+      problems: [401, 429],
       handle: async (caller, { body: { cookie, ...values } }) =>
         signedIn(200, await login(options, caller, clean(values)), cookie, options),
     }),

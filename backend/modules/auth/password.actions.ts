@@ -6,9 +6,9 @@ import { invalidMember } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
-import { ownAccount } from './account.queries.ts'
+import { type Account, ownAccount } from './account.queries.ts'
 import { issueToken, readToken, useToken } from './account-tokens.ts'
-import { type AuthDeps, homeCtx } from './auth.actions.ts'
+import { type AuthDeps, claimOf, homeCtx } from './auth.actions.ts'
 import { systemCtx } from './principals.ts'
 import { noteVerified } from './verification.ts'
 
@@ -44,12 +44,21 @@ export async function resetPassword(deps: AuthDeps, caller: Caller, sent: string
 }
 
 /** Changes the password of who is signed in, and signs his other devices out, in all his tenants. */
-export async function changePassword({ db }: AuthDeps, ctx: Ctx, current: string, password: string): Promise<void> {
-  const account = await ownAccount(db.tenant(ctx))
-  if (!(await checkPassword(current, account.passwordHash)))
-    throw invalidMember('currentPassword', 'is not your password', 'wrong_password')
+export async function changePassword(deps: AuthDeps, ctx: Ctx, current: string, password: string): Promise<void> {
+  const account = await provedAccount(deps, ctx, 'currentPassword', current)
   const hash = await hashPassword(password)
-  await db.transaction(ctx, (tx) => setPassword(tx, account.id, hash, 'changed'))
+  await deps.db.transaction(ctx, (tx) => setPassword(tx, account.id, hash, 'changed'))
+}
+
+/** The account of who acts, once he has shown its password: a session alone may be another's. A wrong one counts as at sign-in. */
+export async function provedAccount(deps: AuthDeps, ctx: Ctx, member: string, password: string): Promise<Account> {
+  const account = await ownAccount(deps.db.tenant(ctx))
+  const wrong = () => invalidMember(member, 'is not your password', 'wrong_password')
+  const { withdraw } = await deps.attempts.attempt(ctx, claimOf(account.email, wrong), async () =>
+    (await checkPassword(password, account.passwordHash)) ? account : undefined,
+  )
+  await withdraw()
+  return account
 }
 
 async function setPassword(tx: Tx, accountId: string, hash: string, how: 'changed' | 'reset'): Promise<void> {

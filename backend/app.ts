@@ -24,6 +24,7 @@ import type { Job, Schedule } from './kernel/jobs/job.ts'
 import type { Logger } from './kernel/log.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
+import { createSecrets } from './kernel/secrets.ts'
 import { createAttempts } from './modules/auth/attempts.ts'
 import { authModule } from './modules/auth/auth.module.ts'
 import { createOperators } from './modules/auth/operators.ts'
@@ -119,8 +120,20 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
   const { registration } = config
-  const attempts = createAttempts(db)
-  const auth = authModule({ db, tokens, users, operators, attempts, email, base, registration, secureCookies, types })
+  const secrets = createSecrets([config.encryptionKey, ...config.oldEncryptionKeys])
+  const auth = authModule({
+    db,
+    tokens,
+    users,
+    operators,
+    attempts: createAttempts(db),
+    secrets,
+    email,
+    base,
+    registration,
+    secureCookies,
+    types,
+  })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>
     (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { generate } from 'otplib'
 import { openFiles } from '../adapters/files/index.ts'
 import type { TestApp } from './app.ts'
 import { type Cast, password } from './cast.ts'
@@ -156,6 +157,14 @@ export const operations: Readonly<Record<string, Example>> = {
     as: await found('Initech', 'Peter'),
     body: { currentPassword: password, newPassword: 'a newer password' },
   }),
+  enableTwoFactor: async ({ found }) => ({ as: await found('Initech', 'Peter'), body: { password } }),
+  verifyTwoFactor: async ({ found }) => {
+    const as = await found('Initech', 'Peter')
+    const { secret } = (await as.post('/auth/2fa/enable', { password })).body
+    return { as, body: { code: await generate({ secret }) } }
+  },
+  disableTwoFactor: async ({ found }) => secured(await found('Initech', 'Peter')),
+  renewRecoveryCodes: async ({ found }) => secured(await found('Initech', 'Peter')),
   listSessions: nothing,
   deleteSession: async ({ alice, nobody }) => {
     await nobody.post('/auth/login', { email: alice.email, password })
@@ -314,6 +323,13 @@ async function notificationOf({ alice, bob }: Cast): Promise<string> {
 async function mailedToken({ config }: House, email: string, subject: RegExp): Promise<string> {
   const { text = '' } = await filedMail(config.storageDir, email, subject)
   return /token=([\w.-]+)/.exec(text)?.[1] ?? ''
+}
+
+/** Turns a second factor on, and shows it. */
+async function secured(as: Client): Promise<Call> {
+  const { secret } = (await as.post('/auth/2fa/enable', { password })).body
+  const { recoveryCodes } = (await as.post('/auth/2fa/verify', { code: await generate({ secret }) })).body
+  return { as, body: { password, code: recoveryCodes[0] } }
 }
 
 async function imported({ alice }: Cast): Promise<Call> {

@@ -97,6 +97,8 @@ interface Described {
 /** A route that needs a signed-in user of a tenant (the default). Platform operators are refused. */
 export interface PrivateRoute extends Described {
   readonly access?: undefined
+  /** Serves also who must do something first, as turning on a second factor: what he needs for that. */
+  readonly whilePending?: true
   // biome-ignore lint/suspicious/noExplicitAny: `route()` types the handler by the schemas; the list holds all of them
   handle(ctx: Ctx, request: Request<any, any, any>): Promise<Answer>
   /** What it does for a platform operator, where it has something for both. */

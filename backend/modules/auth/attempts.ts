@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import sql from 'sql-template-tag'
 import { sleep } from '../../kernel/clock.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
-import { Problem } from '../../kernel/errors.ts'
+import { Problem, unauthenticated } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { networkOf } from './network.ts'
 
@@ -91,6 +91,13 @@ export function createAttempts(db: Database): Attempts {
     },
   }
 }
+
+/** What a sign-in by password claims; tries to change a password claim the same. */
+export const passwordClaim = (email: string, wrong = () => unauthenticated('Email or password is wrong')): Claim => ({
+  subject: `password ${email.trim().toLowerCase()}`,
+  familiarTo: email,
+  wrong,
+})
 
 /** Seconds that a try waits after so many wrong ones: none, then 1, 2, 4, up to a minute. */
 export const waitAfter = (wrong: number): number => (wrong < free ? 0 : Math.min(2 ** (wrong - free), longestWait))

@@ -8,7 +8,6 @@ import type { Database } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
-import type { Repository } from '../../kernel/entity/repository.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
 import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
@@ -16,7 +15,6 @@ import { type Answer, publicRoute, type Route, route } from '../../kernel/http/r
 import type { Rights } from '../../kernel/rights.ts'
 import { ownAccount } from './account.queries.ts'
 import { accountRoutes } from './account.routes.ts'
-import type { Attempts } from './attempts.ts'
 import {
   login,
   logout,
@@ -27,15 +25,12 @@ import {
   type SignIn,
   sessionDays,
 } from './auth.actions.ts'
-import type { OperatorSignIn, Operators } from './operators.ts'
-import type { Tokens } from './tokens.ts'
+import type { AuthDeps } from './deps.ts'
+import type { OperatorSignIn } from './operators.ts'
+import { readFactors } from './second-factor.ts'
+import { twoFactorRoutes } from './two-factor.routes.ts'
 
-export interface AuthOptions {
-  readonly db: Database
-  readonly tokens: Tokens
-  readonly users: Repository
-  readonly operators: Operators
-  readonly attempts: Attempts
+export interface AuthOptions extends AuthDeps {
   readonly registration: 'open' | 'invite' | 'off'
   readonly email: Email
   /** How browsers reach this installation, for links. */
@@ -92,6 +87,7 @@ const meSchema = z
     tenant: tenantSchema,
     role: z.string(),
     emailVerifiedAt: z.iso.datetime({ precision: 3 }).nullable(),
+    twoFactor: z.object({ totp: z.boolean(), recoveryCodesLeft: z.int(), passkeys: z.int() }),
     permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })),
   })
   .meta({ id: 'Me' })
@@ -123,6 +119,7 @@ export function authRoutes(options: AuthOptions): Route[] {
         name,
         email: email().schema,
         password: passwordSchema,
+        totp: z.string().max(40).optional().describe('Of an email that has an account with a second factor'),
         cookie: z.boolean().optional(),
       }),
       responses: { 201: { description: 'Signed in', schema: signInSchema } },
@@ -141,6 +138,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       body: z.strictObject({
         email: z.string().max(320),
         password: z.string().max(200),
+        totp: z.string().max(40).optional().describe('A code of the authenticator, or a recovery code'),
         cookie: z.boolean().optional(),
       }),
       responses: { 200: { description: 'Signed in', schema: eitherSchema } },
@@ -170,6 +168,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'logout',
       summary: 'End this session',
       tag,
+      whilePending: true,
       idempotency: 'none',
       responses: { 204: { description: 'Ended', schema: null } },
       handle: async (ctx) => {
@@ -187,6 +186,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'me',
       summary: 'The current user, tenant, role and permissions',
       tag,
+      whilePending: true,
       responses: { 200: { description: 'Who I am', schema: meSchema } },
       handle: async (ctx) => ({ status: 200, body: await me(options, db.tenant(ctx)) }),
     }),
@@ -211,6 +211,7 @@ export function authRoutes(options: AuthOptions): Route[] {
     }),
     ...sessionRoutes(db),
     ...accountRoutes(options),
+    ...twoFactorRoutes(options),
   ]
 }
 
@@ -275,7 +276,8 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
     }),
   )
   const emailVerifiedAt = account.emailVerifiedAt?.toISOString() ?? null
-  return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, permissions }
+  const twoFactor = await readFactors(tx, account.id)
+  return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, twoFactor, permissions }
 }
 
 function signedIn(
@@ -295,7 +297,7 @@ const cookieOf = (value: string, seconds: number, { secureCookies }: AuthOptions
   printCookie(cookieName, value, { path: '/api/v1/auth', seconds, secure: secureCookies })
 
 /** What Postgres cannot hold is no account's email. */
-const clean = (values: { email: string; password: string }) => ({
+const clean = <T extends { email: string }>(values: T): T => ({
   ...values,
   email: values.email.trim().replaceAll('\0', ''),
 })

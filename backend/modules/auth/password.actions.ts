@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag'
 import { endAccountSessions } from '../../entities/users/session.actions.ts'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
@@ -8,8 +8,9 @@ import type { Caller } from '../../kernel/http/route.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
 import { type Account, ownAccount } from './account.queries.ts'
 import { issueToken, readToken, useToken } from './account-tokens.ts'
-import { type AuthDeps, claimOf, homeCtx } from './auth.actions.ts'
-import { systemCtx } from './principals.ts'
+import { passwordClaim } from './attempts.ts'
+import type { AuthDeps } from './deps.ts'
+import { homeCtx } from './members.ts'
 import { noteVerified } from './verification.ts'
 
 /** Mails a link to choose a new password, where the email is an account's. For an unknown one it does as much. */
@@ -18,7 +19,7 @@ export async function forgotPassword({ db, tokens }: AuthDeps, caller: Caller, e
   const [home] = await db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id ?? null})`)
   const { requestId, ip, userAgent } = caller
   // Nobody has proved who he is: the account's owner did not do this.
-  const ctx: Ctx = { ...systemCtx(home?.tenant_id ?? nowhere), requestId, ip, userAgent }
+  const ctx = systemCtx(home?.tenant_id ?? nowhere, { requestId, ip, userAgent })
   await db.transaction(ctx, async (tx) => {
     const tokenId = await issueToken(tx, tokens, 'reset_password', home && account?.id)
     if (tokenId !== undefined)
@@ -54,7 +55,7 @@ export async function changePassword(deps: AuthDeps, ctx: Ctx, current: string, 
 export async function provedAccount(deps: AuthDeps, ctx: Ctx, member: string, password: string): Promise<Account> {
   const account = await ownAccount(deps.db.tenant(ctx))
   const wrong = () => invalidMember(member, 'is not your password', 'wrong_password')
-  const { withdraw } = await deps.attempts.attempt(ctx, claimOf(account.email, wrong), async () =>
+  const { withdraw } = await deps.attempts.attempt(ctx, passwordClaim(account.email, wrong), async () =>
     (await checkPassword(password, account.passwordHash)) ? account : undefined,
   )
   await withdraw()

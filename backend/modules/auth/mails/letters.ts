@@ -6,6 +6,12 @@ export const letters: Readonly<Record<string, Asked>> = {
   'user.email_verification_requested': { token: 'verify_email', path: '/verify-email', write: verifyEmail },
   'user.password_reset_requested': { token: 'reset_password', path: '/reset-password', write: resetPassword },
   'user.password_changed': { write: passwordChanged },
+  'user.two_factor_enabled': { write: (facts) => twoFactorEnabled(facts) },
+  'user.two_factor_disabled': { write: (facts) => twoFactorDisabled(facts) },
+  'user.recovery_codes_renewed': { write: (facts) => recoveryCodesRenewed(facts) },
+  'user.recovery_code_used': { write: (facts) => recoveryCodeUsed(facts) },
+  'user.passkey_added': { write: (facts) => passkeyAdded(facts) },
+  'user.passkey_removed': { write: (facts) => passkeyRemoved(facts) },
 }
 
 interface Asked {
@@ -55,6 +61,24 @@ function passwordChanged(facts: Facts): Letter {
     facts,
   )
 }
+
+const twoFactorEnabled = (facts: Facts): Letter =>
+  told('A second factor was turned on', 'your account now asks for a code of your authenticator.', facts)
+
+const twoFactorDisabled = (facts: Facts): Letter =>
+  told('The second factor was turned off', 'your account no longer asks for a code of your authenticator.', facts)
+
+const recoveryCodesRenewed = (facts: Facts): Letter =>
+  told('New recovery codes', 'new recovery codes of your account were made, and the older ones are void.', facts)
+
+const recoveryCodeUsed = (facts: Facts): Letter =>
+  told('A recovery code was used', 'somebody signed in to your account with one of its recovery codes.', facts)
+
+const passkeyAdded = (facts: Facts): Letter =>
+  told('A passkey was added', 'a passkey was added to your account: who has it signs in without a password.', facts)
+
+const passkeyRemoved = (facts: Facts): Letter =>
+  told('A passkey was removed', 'a passkey of your account was removed.', facts)
 
 function told(subject: string, what: string, { at, ip }: Facts): Letter {
   return {

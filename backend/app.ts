@@ -130,6 +130,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     secrets,
     email,
     base,
+    origins: config.corsOrigins,
     registration,
     secureCookies,
     types,

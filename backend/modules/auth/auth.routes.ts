@@ -9,32 +9,22 @@ import { timeSql } from '../../kernel/db/print-time.ts'
 import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
-import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
+import { readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
-import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
+import { publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { ownAccount } from './account.queries.ts'
 import { accountRoutes } from './account.routes.ts'
-import {
-  login,
-  logout,
-  readTenant,
-  refresh,
-  refuseRegistration,
-  register,
-  type SignIn,
-  sessionDays,
-} from './auth.actions.ts'
+import { cookieName, cookieOf, signedIn, signInSchema, tenantSchema } from './answers.ts'
+import { login, logout, readTenant, refresh, refuseRegistration, register } from './auth.actions.ts'
 import type { AuthDeps } from './deps.ts'
-import type { OperatorSignIn } from './operators.ts'
+import { passkeyRoutes } from './passkey.routes.ts'
 import { readFactors } from './second-factor.ts'
 import { twoFactorRoutes } from './two-factor.routes.ts'
 
 export interface AuthOptions extends AuthDeps {
   readonly registration: 'open' | 'invite' | 'off'
   readonly email: Email
-  /** How browsers reach this installation, for links. */
-  base(): string
   /** Whether browsers reach us by https: then the cookie is sent there only. */
   readonly secureCookies: boolean
   /** Nouns, for the list of permissions of `me`. */
@@ -43,28 +33,6 @@ export interface AuthOptions extends AuthDeps {
 
 const name = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
 const tag = 'auth'
-
-const tenantSchema = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    timezone: z.string(),
-    locale: z.string(),
-    currency: z.string(),
-    plan: z.string(),
-    createdAt: z.iso.datetime({ precision: 3 }),
-  })
-  .meta({ id: 'Tenant' })
-
-const signInSchema = z
-  .object({
-    user: user.recordSchema,
-    tenant: tenantSchema,
-    accessToken: z.string(),
-    refreshToken: z.string().optional(),
-    expiresIn: z.int(),
-  })
-  .meta({ id: 'SignIn' })
 
 const operatorSignInSchema = z
   .object({
@@ -212,6 +180,7 @@ export function authRoutes(options: AuthOptions): Route[] {
     ...sessionRoutes(db),
     ...accountRoutes(options),
     ...twoFactorRoutes(options),
+    ...passkeyRoutes(options),
   ]
 }
 
@@ -279,22 +248,6 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
   const twoFactor = await readFactors(tx, account.id)
   return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, twoFactor, permissions }
 }
-
-function signedIn(
-  status: number,
-  signIn: SignIn | OperatorSignIn,
-  cookie: boolean | undefined,
-  options: AuthOptions,
-): Answer {
-  if (!cookie) return { status, body: signIn }
-  const { refreshToken, ...body } = signIn
-  return { status, body, headers: { 'Set-Cookie': cookieOf(refreshToken, sessionDays * 24 * 3600, options) } }
-}
-
-const cookieName = 'clientforge_refresh'
-
-const cookieOf = (value: string, seconds: number, { secureCookies }: AuthOptions): string =>
-  printCookie(cookieName, value, { path: '/api/v1/auth', seconds, secure: secureCookies })
 
 /** What Postgres cannot hold is no account's email. */
 const clean = <T extends { email: string }>(values: T): T => ({

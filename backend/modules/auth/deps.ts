@@ -13,4 +13,8 @@ export interface AuthDeps {
   readonly operators: Operators
   readonly attempts: Attempts
   readonly secrets: Secrets
+  /** How browsers reach this installation, for links and passkeys. */
+  base(): string
+  /** Other pages from which browsers may call it. */
+  readonly origins: readonly string[]
 }

@@ -1,13 +1,13 @@
 import sql from 'sql-template-tag'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
-import { conflict, invalidMember, type Problem } from '../../kernel/errors.ts'
+import { conflict, forbidden, invalidMember, type Problem } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { type Account, ownAccount } from './account.queries.ts'
 import { findTotp, newRecoveryCodes, newSeed, seedPurpose, stepOf } from './codes.ts'
 import type { AuthDeps } from './deps.ts'
 import { provedAccount } from './password.actions.ts'
-import { codeClaim, showCode } from './second-factor.ts'
+import { codeClaim, readFactors, showCode } from './second-factor.ts'
 
 /** Proposes a second factor to who is signed in; it counts once a code of it was shown. */
 export async function proposeTotp(
@@ -16,6 +16,7 @@ export async function proposeTotp(
   password: string,
 ): Promise<{ secret: string; uri: string }> {
   const account = await provedAccount(deps, ctx, 'password', password)
+  await refuseWeakSession(deps.db.tenant(ctx), account.id)
   const seed = newSeed(account.email)
   const sealed = deps.secrets.seal(seed.secret, seedPurpose(account.id))
   const [row] = await deps.db.tenant(ctx).query(sql`select propose_totp(${account.id}, ${sealed}) as proposed`)
@@ -59,6 +60,15 @@ export async function renewRecoveryCodes(deps: AuthDeps, ctx: Ctx, password: str
     await tell(tx, 'user.recovery_codes_renewed')
     return renewCodes(tx, account.id)
   })
+}
+
+/** Who has a second factor shows it before he adds another: else a stolen password would be enough to get one. */
+export async function refuseWeakSession(tx: Tx, accountId: string): Promise<void> {
+  const { totp, passkeys } = await readFactors(tx, accountId)
+  const [session] = await tx.query(sql`
+    select second_factor from sessions where tenant_id = ${tx.ctx.tenantId} and id = ${tx.ctx.sessionId}`)
+  if ((totp || passkeys > 0) && !session?.second_factor)
+    throw forbidden('Sign in with the second factor that you have before you add another')
 }
 
 /** Notes that a second factor was shown in this session. */

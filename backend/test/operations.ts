@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { generate } from 'otplib'
 import { openFiles } from '../adapters/files/index.ts'
 import type { TestApp } from './app.ts'
+import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { type Cast, password } from './cast.ts'
 import { type Client, eventually, paths } from './client.ts'
 import { filedMail } from './mailbox.ts'
@@ -165,6 +166,25 @@ export const operations: Readonly<Record<string, Example>> = {
   },
   disableTwoFactor: async ({ found }) => secured(await found('Initech', 'Peter')),
   renewRecoveryCodes: async ({ found }) => secured(await found('Initech', 'Peter')),
+  passkeyOptions: async ({ found }) => ({ as: await found('Initech', 'Peter'), body: { password } }),
+  registerPasskey: async (house) => {
+    const as = await house.found('Initech', 'Peter')
+    return { as, body: await newPasskey(as, createAuthenticator(partyOf(house))) }
+  },
+  listPasskeys: nothing,
+  deletePasskey: async (house) => {
+    const as = await house.found('Initech', 'Peter')
+    const made = await as.post('/auth/passkeys', await newPasskey(as, createAuthenticator(partyOf(house))))
+    return { as, ...at(made.body.id) }
+  },
+  passkeySignInOptions: nothing,
+  signInByPasskey: async (house) => {
+    const as = await house.found('Initech', 'Peter')
+    const key = createAuthenticator(partyOf(house))
+    await as.post('/auth/passkeys', await newPasskey(as, key))
+    const { body } = await house.nobody.post('/auth/passkeys/login/options')
+    return { body: { response: key.get(body) } }
+  },
   listSessions: nothing,
   deleteSession: async ({ alice, nobody }) => {
     await nobody.post('/auth/login', { email: alice.email, password })
@@ -323,6 +343,14 @@ async function notificationOf({ alice, bob }: Cast): Promise<string> {
 async function mailedToken({ config }: House, email: string, subject: RegExp): Promise<string> {
   const { text = '' } = await filedMail(config.storageDir, email, subject)
   return /token=([\w.-]+)/.exec(text)?.[1] ?? ''
+}
+
+/** For whom passkeys of a house are: a loopback address goes by its name. */
+const partyOf = ({ url }: House): string => url.replace('127.0.0.1', 'localhost')
+
+async function newPasskey(as: Client, key: Authenticator): Promise<object> {
+  const { body } = await as.post('/auth/passkeys/options', { password })
+  return { name: 'Laptop', response: key.create(body) }
 }
 
 /** Turns a second factor on, and shows it. */

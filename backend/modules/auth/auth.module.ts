@@ -60,15 +60,17 @@ async function expireSessions(db: Database, dryRun: boolean): Promise<{ sessions
   return { sessions: row?.sessions ?? 0 }
 }
 
-/** A day after its end a link counts no more among those that were sent. */
-async function expireTokens(db: Database, dryRun: boolean): Promise<{ tokens: number }> {
+/** A day after its end a link counts no more among those that were sent; a challenge counts no more at its end. */
+async function expireTokens(db: Database, dryRun: boolean): Promise<{ tokens: number; challenges: number }> {
   const [row] = await db.worker.query(
     dryRun
-      ? sql`select count(*)::integer as tokens from account_tokens where expires_at < now() - interval '1 day'`
-      : sql`with gone as (delete from account_tokens where expires_at < now() - interval '1 day' returning 1)
-            select count(*)::integer as tokens from gone`,
+      ? sql`select (select count(*) from account_tokens where expires_at < now() - interval '1 day')::integer as tokens,
+                   (select count(*) from passkey_challenges where expires_at < now())::integer as challenges`
+      : sql`with tokens as (delete from account_tokens where expires_at < now() - interval '1 day' returning 1),
+              challenges as (delete from passkey_challenges where expires_at < now() returning 1)
+            select (select count(*) from tokens)::integer as tokens, (select count(*) from challenges)::integer as challenges`,
   )
-  return { tokens: row?.tokens ?? 0 }
+  return { tokens: row?.tokens ?? 0, challenges: row?.challenges ?? 0 }
 }
 
 /** Wrong tries when they count no more, and from where somebody signed in when he has not for half a year. */

@@ -97,7 +97,7 @@ export const environmentSchema = z.object({
     .default([])
     .refine((keys) => keys.every((key) => /^[0-9a-fA-F]{64}$/.test(key)), 'must be keys of 64 hex digits each')
     .describe(
-      'Further keys that open secrets, comma-separated, while npm run rotate-key changes them for ENCRYPTION_KEY.',
+      'Further keys that open secrets, comma-separated, while scripts/rotate-key.ts changes them for ENCRYPTION_KEY.',
     ),
   REGISTRATION: z
     .enum(['open', 'invite', 'off'])

@@ -1,9 +1,11 @@
 import sql from 'sql-template-tag'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Module } from '../../kernel/module.ts'
+import { reseal } from '../../kernel/reseal.ts'
 import { attemptMinutes } from './attempts.ts'
 import { type AuthOptions, authRoutes } from './auth.routes.ts'
 import { accountMail } from './mails/mailing.ts'
+import { sealedPlaces } from './sealed.ts'
 
 /** Sign-in and sessions. */
 export function authModule(options: AuthOptions): Module {
@@ -29,6 +31,14 @@ export function authModule(options: AuthOptions): Module {
         queue: 'cleanup',
         cron: '*/15 * * * *',
         run: ({ dryRun }) => expireAttempts(options.db, dryRun),
+      },
+      {
+        // The command does it at once; this finds what a process that did not know the new key yet sealed after it.
+        name: 'secrets.reseal',
+        queue: 'cleanup',
+        cron: '25 * * * *',
+        run: ({ dryRun, signal, log }) =>
+          dryRun ? countOld(options) : reseal(options.db, options.secrets, sealedPlaces, { signal, log }),
       },
       {
         name: 'sessions.expire',
@@ -58,6 +68,12 @@ async function expireSessions(db: Database, dryRun: boolean): Promise<{ sessions
             select count(*)::integer as sessions from gone`,
   )
   return { sessions: row?.sessions ?? 0 }
+}
+
+async function countOld({ db, secrets }: AuthOptions): Promise<{ resealed: number }> {
+  const [row] = await db.worker.query(sql`
+    select count(*)::integer as resealed from account_totp where not starts_with(seed, ${secrets.prefix})`)
+  return { resealed: row?.resealed ?? 0 }
 }
 
 /** A day after its end a link counts no more among those that were sent; a challenge counts no more at its end. */

@@ -1,11 +1,4 @@
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server'
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { conflict, invalidMember, notFound, type Problem, unauthenticated } from '../../kernel/errors.ts'
@@ -34,6 +27,7 @@ import { noteShown, refuseWeakSession } from './two-factor.actions.ts'
 export async function passkeyOptions(deps: AuthDeps, ctx: Ctx, password: string): Promise<object> {
   const account = await provedAccount(deps, ctx, 'password', password)
   await refuseWeakSession(deps.db.tenant(ctx), account.id)
+  const { generateRegistrationOptions } = await library()
   const known = await listPasskeys(deps.db, account.id)
   const options = await generateRegistrationOptions({
     rpName: 'ClientForge',
@@ -43,6 +37,7 @@ export async function passkeyOptions(deps: AuthDeps, ctx: Ctx, password: string)
     userDisplayName: account.name,
     timeout: challengeSeconds * 1000,
     attestationType: 'none',
+    supportedAlgorithmIDs: algorithms,
     excludeCredentials: known.map(({ credentialId, transports }) => ({
       id: credentialId,
       transports: [...transports],
@@ -61,12 +56,14 @@ export async function registerPasskey(
   response: RegistrationResponseJSON,
 ): Promise<{ id: string; name: string }> {
   const account = await ownAccount(deps.db.tenant(ctx))
+  const { verifyRegistrationResponse } = await library()
   const made = await answered(deps.db, account.id, wrongPasskey, (expectedChallenge) =>
     verifyRegistrationResponse({
       response,
       expectedChallenge,
       expectedOrigin: partyOf(deps).origins,
       expectedRPID: partyOf(deps).id,
+      supportedAlgorithmIDs: algorithms,
       requireUserVerification: true,
     }),
   )
@@ -105,6 +102,7 @@ export async function dropPasskey({ db }: AuthDeps, ctx: Ctx, id: string): Promi
 
 /** What a browser asks its passkeys for at sign-in. It names nobody: the passkey says whose it is. */
 export async function signInOptions(deps: AuthDeps): Promise<object> {
+  const { generateAuthenticationOptions } = await library()
   const options = await generateAuthenticationOptions({
     rpID: partyOf(deps).id,
     userVerification: 'required',
@@ -122,6 +120,7 @@ export async function signInByPasskey(
 ): Promise<SignIn> {
   const passkey = await findPasskey(deps.db, response.id)
   if (!passkey) throw unknownPasskey()
+  const { verifyAuthenticationResponse } = await library()
   const { verified, authenticationInfo } = await answered(deps.db, null, unknownPasskey, (expectedChallenge) =>
     verifyAuthenticationResponse({
       response,
@@ -138,6 +137,12 @@ export async function signInByPasskey(
     startSession(deps, tx, passkey.accountId, ctx.actor.id ?? '', caller, 'passkey'),
   )
 }
+
+/** Loaded when somebody uses a passkey: it is large, and asks Node for algorithms that are still an experiment, with a warning. */
+const library = () => import('@simplewebauthn/server')
+
+/** EdDSA, ES256 and RS256 (RFC 9053): what authenticators offer today. */
+const algorithms = [-8, -7, -257]
 
 /** For whom passkeys are: the host of `PUBLIC_URL`, and the pages from which browsers may call us. */
 function partyOf({ base, origins }: AuthDeps): { id: string; origins: string[] } {

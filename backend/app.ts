@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import { openEmail } from './adapters/email/index.ts'
 import { openFiles } from './adapters/files/index.ts'
 import { openJobs } from './adapters/jobs/index.ts'

@@ -1,3 +1,4 @@
+import { openEmail } from './adapters/email/index.ts'
 import { openFiles } from './adapters/files/index.ts'
 import { openJobs } from './adapters/jobs/index.ts'
 import { openRates } from './adapters/limits/index.ts'
@@ -28,10 +29,12 @@ import type { Job, Schedule } from './kernel/jobs/job.ts'
 import type { Logger } from './kernel/log.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
+import { createSecrets } from './kernel/secrets.ts'
 import { accessModule } from './modules/access/access.module.ts'
+import { signedIn, signInSchema } from './modules/auth/answers.ts'
+import { createAttempts } from './modules/auth/attempts.ts'
 import { signInMember } from './modules/auth/auth.actions.ts'
 import { authModule } from './modules/auth/auth.module.ts'
-import { signedIn, signInSchema } from './modules/auth/auth.routes.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
 import { createTokens } from './modules/auth/tokens.ts'
@@ -120,7 +123,22 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const users = entities.repository('user')
   const secureCookies = config.publicUrl?.startsWith('https:') ?? false
   const types = [...nouns.keys()]
-  const signing = { db, tokens, users, operators, registration: config.registration, secureCookies, types }
+  const { email } = await openEmail({ ...config.email, storageDir: config.storageDir, log })
+  const secrets = createSecrets([config.encryptionKey, ...config.oldEncryptionKeys])
+  const signing = {
+    db,
+    tokens,
+    users,
+    operators,
+    attempts: createAttempts(db),
+    secrets,
+    email,
+    base,
+    origins: config.corsOrigins,
+    registration: config.registration,
+    secureCookies,
+    types,
+  }
   const oidc = oidcModule({
     db,
     log,
@@ -148,11 +166,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
   })
 
-  const store = openFiles({
-    storageDir: config.storageDir,
-    secret: config.jwtSecret,
-    base,
-  })
+  const store = openFiles({ storageDir: config.storageDir, secret: config.jwtSecret, base })
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
@@ -215,7 +229,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     engine,
     db,
     log,
-    jobs: [...consumers.flatMap((module) => module.jobs ?? []), ...(extra.jobs ?? [])],
+    jobs: [...[auth, ...consumers].flatMap((module) => module.jobs ?? []), ...(extra.jobs ?? [])],
     schedules,
     working: config.role !== 'web',
   })

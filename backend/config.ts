@@ -6,6 +6,9 @@ import { type Issuer, issuersSchema } from './kernel/issuers.ts'
 
 const onOff = z.enum(['on', 'off'])
 const postgresUrl = z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
+const mailbox = z
+  .string()
+  .regex(/^([^<>@\r\n]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/, 'must be an address, or Name <address>')
 const list = z.string().transform((text) =>
   text
     .split(',')
@@ -91,6 +94,12 @@ export const environmentSchema = z.object({
     .describe(
       'Encrypts secrets at rest; 64 hex digits, shared by all processes. Default: made at the first start and kept in STORAGE_DIR.',
     ),
+  ENCRYPTION_KEYS_OLD: list
+    .default([])
+    .refine((keys) => keys.every((key) => /^[0-9a-fA-F]{64}$/.test(key)), 'must be keys of 64 hex digits each')
+    .describe(
+      'Further keys that open secrets, comma-separated, while scripts/rotate-key.ts changes them for ENCRYPTION_KEY.',
+    ),
   REGISTRATION: z
     .enum(['open', 'invite', 'off'])
     .default('open')
@@ -111,6 +120,15 @@ export const environmentSchema = z.object({
     .max(200, 'must have at most 200 characters')
     .optional()
     .describe('His password; at least 12 characters. Without both there is no platform operator.'),
+  EMAIL_FROM: mailbox
+    .optional()
+    .describe('Whom mails come from: ClientForge <crm@example.com>. Required beside SMTP_URL.'),
+  EMAIL_REPLY_TO: mailbox.optional().describe('Who gets the answers to mails. Default: EMAIL_FROM.'),
+  SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\/[^\s/]/, 'must begin with smtp:// or smtps://')
+    .optional()
+    .describe('Mail server: smtp://user:password@host:587. Default: mails are written as files into STORAGE_DIR/mail.'),
   TIMELINE_KEEP_MONTHS: z.coerce
     .number()
     .int()
@@ -156,10 +174,16 @@ export interface Config {
   readonly redisUrl: string | undefined
   readonly jwtSecret: string
   readonly encryptionKey: string
+  readonly oldEncryptionKeys: readonly string[]
   readonly registration: 'open' | 'invite' | 'off'
   readonly issuers: readonly Issuer[]
   /** Who signs in as the platform operator; undefined when nobody can. */
   readonly platformAdmin: { readonly email: string; readonly password: string } | undefined
+  readonly email: {
+    readonly from: string
+    readonly replyTo: string | undefined
+    readonly smtpUrl: string | undefined
+  }
   readonly timelineKeepMonths: number | undefined
   readonly rateLimits: boolean
   readonly metricsToken: string | undefined
@@ -193,6 +217,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     if (given[name] !== undefined && given[other] === undefined)
       problems.push(`${other}: is required beside ${name}; set both, or neither`)
   }
+  if (given.SMTP_URL !== undefined && given.EMAIL_FROM === undefined)
+    problems.push('EMAIL_FROM: is required beside SMTP_URL; a mail server takes mails of a known sender only')
   if (!result.success || problems.length > 0)
     throw new ConfigError(`The configuration is wrong:\n  ${problems.join('\n  ')}`)
   const env = result.data
@@ -219,12 +245,18 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     redisUrl: env.REDIS_URL,
     jwtSecret: env.JWT_SECRET ?? keptSecret(storageDir, 'jwt-secret'),
     encryptionKey: env.ENCRYPTION_KEY ?? keptSecret(storageDir, 'encryption-key'),
+    oldEncryptionKeys: env.ENCRYPTION_KEYS_OLD,
     registration: env.REGISTRATION,
     issuers: env.OIDC_ISSUERS ?? [],
     platformAdmin:
       env.PLATFORM_ADMIN_EMAIL === undefined || env.PLATFORM_ADMIN_PASSWORD === undefined
         ? undefined
         : { email: env.PLATFORM_ADMIN_EMAIL, password: env.PLATFORM_ADMIN_PASSWORD },
+    email: {
+      from: env.EMAIL_FROM ?? 'ClientForge <clientforge@localhost>',
+      replyTo: env.EMAIL_REPLY_TO,
+      smtpUrl: env.SMTP_URL,
+    },
     timelineKeepMonths: env.TIMELINE_KEEP_MONTHS,
     rateLimits: env.RATE_LIMITS === 'on',
     metricsToken: env.METRICS_TOKEN,

@@ -152,6 +152,21 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'export.failed': { sentence: '', action: null },
   'user.logged_in': { sentence: '{actor} signed in', action: 'logged_in', personal: true },
   'user.logged_out': { sentence: '{actor} signed out', action: 'logged_out', personal: true },
+  // What concerns an account is its owner's business and the administrators'; each of these is told him by mail.
+  'user.email_verification_requested': {
+    sentence: '{actor} was asked to confirm his address',
+    action: 'sent',
+    personal: true,
+  },
+  'user.email_verified': { sentence: '{actor} confirmed his address', action: 'updated', personal: true },
+  'user.password_reset_requested': { sentence: 'Somebody asked for a new password', action: 'sent', personal: true },
+  'user.two_factor_enabled': { sentence: '{actor} turned a second factor on', action: 'updated', personal: true },
+  'user.two_factor_disabled': { sentence: '{actor} turned the second factor off', action: 'updated', personal: true },
+  'user.recovery_codes_renewed': { sentence: '{actor} got new recovery codes', action: 'updated', personal: true },
+  'user.recovery_code_used': { sentence: '{actor} signed in with a recovery code', action: 'updated', personal: true },
+  'user.passkey_added': { sentence: '{actor} added a passkey', action: 'updated', personal: true },
+  'user.passkey_removed': { sentence: '{actor} removed a passkey', action: 'updated', personal: true },
+  'user.password_changed': { sentence: '{actor} changed his password', action: 'updated', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
   'user.identity_linked': {
     sentence: '{actor} linked the sign-in of a provider to a user',

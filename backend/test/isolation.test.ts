@@ -52,7 +52,8 @@ describe('the catalogue of the database', () => {
   test('our roles own no table, are no superusers and bypass nothing', async () => {
     const roles = await look(`
       select rolname as role, rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication as mighty,
-        array(select c.relname::text from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm', 'S')) as owned,
+        array(select c.relname::text from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm', 'S')
+          and c.relnamespace = 'public'::regnamespace) as owned,
         array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid) as "memberOf"
       from pg_roles r where rolname in ('clientforge_app', 'clientforge_search', 'clientforge_worker') order by 1`)
     expect(roles).toEqual(

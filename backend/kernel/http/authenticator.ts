@@ -1,10 +1,13 @@
 import type { Ctx, Operator } from '../context.ts'
+import type { Problem } from '../errors.ts'
 import type { Caller } from './route.ts'
 
 /** A user of a tenant whose token was good: the context of what he does, and when the token ends. */
 export interface SignedIn {
   readonly ctx: Ctx
   readonly operator?: undefined
+  /** What he must do first; until then only routes that say `whilePending` serve him, all others throw it. */
+  readonly pending?: Problem | undefined
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
 }
@@ -12,6 +15,7 @@ export interface SignedIn {
 /** A platform operator whose token was good. */
 export interface SignedInOperator {
   readonly ctx?: undefined
+  readonly pending?: undefined
   readonly operator: Operator
 }
 
@@ -19,7 +23,7 @@ export interface SignedInOperator {
 export interface Authenticator {
   /** Throws `401 UNAUTHENTICATED` when the token is bad, expired or of a session that has ended. */
   identify(token: string, caller: Caller): Promise<SignedIn | SignedInOperator>
-  /** For who serves tenants only: a platform operator is `403 FORBIDDEN`. */
+  /** For who serves tenants only: a platform operator is `403 FORBIDDEN`, and who must do something first too. */
   authenticate(token: string, caller: Caller): Promise<SignedIn>
 }
 

@@ -19,6 +19,7 @@ export function handlerFor(
 ): (parsed: Parsed) => Promise<Answer> {
   if (route.access === 'public') return (parsed) => route.handle(caller, parsed)
   const { ctx, operator } = who
+  if (who.pending && !(route.access === undefined && route.whilePending)) throw who.pending
   if (route.access === 'operator') {
     if (!operator) throw forbidden('Only platform operators may do this')
     return (parsed) => answerOperator(route, operator, parsed, db)

@@ -99,6 +99,8 @@ interface Described {
 /** A route that needs a signed-in user of a tenant (the default). Platform operators are refused. */
 export interface PrivateRoute extends Described {
   readonly access?: undefined
+  /** Serves also who must do something first, as turning on a second factor: what he needs for that. */
+  readonly whilePending?: true
   // biome-ignore lint/suspicious/noExplicitAny: `route()` types the handler by the schemas; the list holds all of them
   handle(ctx: Ctx, request: Request<any, any, any>): Promise<Answer>
   /** Throws 403 for whom it does not serve, before his request is read. */

@@ -2,19 +2,23 @@ import sql, { raw } from 'sql-template-tag'
 import { createPipeline, defaultPipeline } from '../../entities/pipelines/pipeline.actions.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { addMember, createAccount } from '../../entities/users/user.actions.ts'
-import { type Ctx, systemCtx } from '../../kernel/context.ts'
-import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Database, Row, Tx } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
-import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
-import type { OperatorSignIn, Operators } from './operators.ts'
-import { compileRights } from './rights.ts'
+import { passwordClaim } from './attempts.ts'
+import type { AuthDeps } from './deps.ts'
+import { callerCtx, memberCtx } from './members.ts'
+import { networkOf } from './network.ts'
+import type { OperatorSignIn } from './operators.ts'
 import { deviceOf, judge } from './rotation.ts'
-import { accessTokenSeconds, hashToken, type Tokens } from './tokens.ts'
+import { type SecondFactor, secondFactor, tellOfRecovery } from './second-factor.ts'
+import { accessTokenSeconds, hashToken } from './tokens.ts'
+import { askToVerifyEmail } from './verification.ts'
 
 /** Days after its last use at which a session ends. */
 export const sessionDays = 30
@@ -28,23 +32,14 @@ export interface SignIn {
   readonly expiresIn: number
 }
 
-interface Deps {
-  readonly db: Database
-  readonly tokens: Tokens
-  readonly users: Repository
-  readonly operators: Operators
-}
-
 /** Makes a tenant with its owner and its first pipeline, and signs him in. A known email must come with its password. */
 export async function register(
-  deps: Deps,
+  deps: AuthDeps,
   caller: Caller,
-  values: { organization: string; name: string; email: string; password: string },
+  values: { organization: string; name: string; email: string; password: string; totp?: string | undefined },
 ): Promise<SignIn> {
   const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-  if (account && !(await checkPassword(values.password, account.password_hash))) {
-    throw unauthenticated('This email has an account already; register the tenant with its password')
-  }
+  const shown = account && (await proveAccount(deps, caller, account, values))
   const passwordHash = account ? null : await hashPassword(values.password)
   const tenantId = newId()
   const userId = newId()
@@ -54,32 +49,64 @@ export async function register(
     const accountId = account?.id ?? (await createAccount(tx, values.email, passwordHash ?? ''))
     await addMember(tx, deps.users, accountId, { name: values.name, email: values.email, role: 'owner' }, userId)
     await createPipeline(tx, defaultPipeline)
-    return startSession(deps, tx, accountId, userId, caller)
+    if (!account) await askToVerifyEmail(tx, deps.tokens, accountId, userId)
+    await tellOfRecovery(tx, shown?.factor)
+    return startSession(deps, tx, accountId, userId, caller, shown?.factor ? 'totp' : null)
   })
 }
+
+/** Asks who registers with a known email for all that its sign-in asks: the session leads to his other tenants too. */
+async function proveAccount(
+  deps: AuthDeps,
+  caller: Caller,
+  account: Row,
+  { email, password, totp }: { email: string; password: string; totp?: string | undefined },
+): Promise<{ factor: SecondFactor | undefined }> {
+  const shown = await deps.attempts.attempt(caller, passwordClaim(email, taken), async () =>
+    (await checkPassword(password, account.password_hash)) ? true : undefined,
+  )
+  const factor = await secondFactor(deps, caller, account.id, totp, shown)
+  await shown.withdraw()
+  await factor?.withdraw()
+  return { factor }
+}
+
+const taken = () => unauthenticated('This email has an account already; register the tenant with its password')
 
 /**
  * Signs in with a password, to the tenant used last. An unknown email and a wrong password look and take alike. Where a
  * platform operator has the email of an account, the password decides who signs in.
  */
 export async function login(
-  deps: Deps,
+  deps: AuthDeps,
   caller: Caller,
-  values: { email: string; password: string },
+  values: { email: string; password: string; totp?: string | undefined },
 ): Promise<SignIn | OperatorSignIn> {
-  if (deps.operators.recognises(values)) return deps.operators.signIn(caller)
-  const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-  if (!(await checkPassword(values.password, account?.password_hash)))
-    throw unauthenticated('Email or password is wrong')
-  const [membership] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id})`)
-  if (!membership) throw unauthenticated('Email or password is wrong')
-  const ctx = await memberCtx(deps, caller, membership.tenant_id, membership.user_id)
-  return deps.db.transaction(ctx, (tx) => startSession(deps, tx, account?.id, membership.user_id, caller))
+  const shown = await deps.attempts.attempt(caller, passwordClaim(values.email), async () => {
+    if (deps.operators.recognises(values)) return 'operator'
+    const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
+    if (!(await checkPassword(values.password, account?.password_hash))) return undefined
+    const [home] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id})`)
+    return home && { accountId: account?.id, tenantId: home.tenant_id, userId: home.user_id }
+  })
+  if (shown.proof === 'operator') {
+    await shown.withdraw()
+    return deps.operators.signIn(caller)
+  }
+  const { accountId, tenantId, userId } = shown.proof
+  const factor = await secondFactor(deps, caller, accountId, values.totp, shown)
+  const ctx = await memberCtx(deps, caller, tenantId, userId)
+  return deps.db.transaction(ctx, async (tx) => {
+    await shown.forget(tx)
+    await factor?.forget(tx)
+    await tellOfRecovery(tx, factor)
+    return startSession(deps, tx, accountId, userId, caller, factor ? 'totp' : null)
+  })
 }
 
 /** Signs in a member whom somebody else has recognised: an OpenID issuer, say. */
 export async function signInMember(
-  deps: Deps,
+  deps: AuthDeps,
   caller: Caller,
   { tenantId, userId }: { tenantId: string; userId: string },
 ): Promise<SignIn> {
@@ -87,7 +114,7 @@ export async function signInMember(
   return deps.db.transaction(ctx, async (tx) => {
     const [user] = await tx.query(sql`
       select account_id as "accountId" from users where tenant_id = ${tenantId} and id = ${userId}`)
-    return startSession(deps, tx, user?.accountId, userId, caller)
+    return startSession(deps, tx, user?.accountId, userId, caller, null)
   })
 }
 
@@ -95,7 +122,7 @@ export async function signInMember(
  * Gives the next refresh token of a session and ends the one sent. One that comes twice ends its whole family, except
  * within 10 seconds from the same device and address, where it gives the same successor.
  */
-export async function refresh(deps: Deps, caller: Caller, token: string): Promise<SignIn | OperatorSignIn> {
+export async function refresh(deps: AuthDeps, caller: Caller, token: string): Promise<SignIn | OperatorSignIn> {
   const claim = deps.tokens.readRefresh(token)
   if (!claim) throw unauthenticated('The refresh token is not valid')
   const [owner] = await deps.db.anonymous(sql`select tenant_id, user_id from find_session_tenant(${claim.sessionId})`)
@@ -133,20 +160,29 @@ export async function logout(db: Database, ctx: Ctx): Promise<void> {
   })
 }
 
-async function startSession(deps: Deps, tx: Tx, accountId: string, userId: string, caller: Caller): Promise<SignIn> {
+/** Signs a member in: a new session, its event, and its tokens. */
+export async function startSession(
+  deps: AuthDeps,
+  tx: Tx,
+  accountId: string,
+  userId: string,
+  caller: Caller,
+  secondFactor: 'totp' | 'passkey' | null = null,
+): Promise<SignIn> {
   const sessionId = newId()
   const token = deps.tokens.refreshToken(sessionId, 1)
   await tx.query(sql`
-    insert into sessions (tenant_id, id, user_id, token_hash, user_agent, ip, expires_at)
+    insert into sessions (tenant_id, id, user_id, token_hash, user_agent, ip, second_factor, expires_at)
     values (${tx.ctx.tenantId}, ${sessionId}, ${userId}, ${hashToken(token)}, ${caller.userAgent}, ${caller.ip},
-            now() + make_interval(days => ${sessionDays}))`)
+            ${secondFactor}, now() + make_interval(days => ${sessionDays}))`)
   await tx.query(sql`select note_tenant(${accountId}, ${tx.ctx.tenantId})`)
+  await tx.query(sql`select note_address(${accountId}, ${networkOf(caller.ip)})`)
   await appendEvents(tx, [{ name: 'user.logged_in', type: 'user', recordId: userId, data: { sessionId } }])
   return answer(deps, tx, userId, sessionId, 1)
 }
 
 async function rotate(
-  deps: Deps,
+  deps: AuthDeps,
   tx: Tx,
   sessionId: string,
   generation: number,
@@ -161,7 +197,7 @@ async function rotate(
   return generation
 }
 
-async function answer(deps: Deps, tx: Tx, userId: string, sessionId: string, generation: number): Promise<SignIn> {
+async function answer(deps: AuthDeps, tx: Tx, userId: string, sessionId: string, generation: number): Promise<SignIn> {
   const user = JSON.parse((await deps.users.get(tx, userId)).json)
   return {
     user,
@@ -179,26 +215,6 @@ export async function readTenant(tx: Tx): Promise<unknown> {
     from tenants where id = ${tx.ctx.tenantId}`)
   return row
 }
-
-/** The context of somebody who is signing in: he acts himself, though no token says so yet. */
-async function memberCtx(deps: Deps, caller: Caller, tenantId: string, userId: string): Promise<Ctx> {
-  const [user] = await deps.db.tenant(systemCtx(tenantId)).query(sql`
-    select name, role from users where tenant_id = ${tenantId} and id = ${userId} and active and deleted_at is null`)
-  if (!user) throw unauthenticated('The session has ended')
-  return callerCtx(caller, tenantId, userId, user.name, user.role)
-}
-
-const callerCtx = (caller: Caller, tenantId: string, userId: string, name: string, role: string): Ctx => ({
-  tenantId,
-  actor: { id: userId, type: 'user', name },
-  rights: compileRights({ id: userId, role, team: [] }),
-  sessionId: null,
-  requestId: caller.requestId,
-  operationId: newId(),
-  ip: caller.ip,
-  userAgent: caller.userAgent,
-  lane: 'live',
-})
 
 /** Registration as the installation allows it. */
 export function refuseRegistration(mode: 'open' | 'invite' | 'off'): void {

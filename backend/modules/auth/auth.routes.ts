@@ -1,5 +1,6 @@
 import sql, { raw } from 'sql-template-tag'
 import { z } from 'zod'
+import type { Email } from '../../adapters/email/email.port.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { user } from '../../entities/users/user.entity.ts'
 import { passwordSchema } from '../../entities/users/user.routes.ts'
@@ -7,31 +8,23 @@ import type { Database } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
-import type { Repository } from '../../kernel/entity/repository.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
-import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
+import { readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
-import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
+import { publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import type { Rights } from '../../kernel/rights.ts'
-import {
-  login,
-  logout,
-  readTenant,
-  refresh,
-  refuseRegistration,
-  register,
-  type SignIn,
-  sessionDays,
-} from './auth.actions.ts'
-import type { OperatorSignIn, Operators } from './operators.ts'
-import type { Tokens } from './tokens.ts'
+import { ownAccount } from './account.queries.ts'
+import { accountRoutes } from './account.routes.ts'
+import { cookieName, cookieOf, signedIn, signInSchema, tenantSchema } from './answers.ts'
+import { login, logout, readTenant, refresh, refuseRegistration, register } from './auth.actions.ts'
+import type { AuthDeps } from './deps.ts'
+import { passkeyRoutes } from './passkey.routes.ts'
+import { readFactors } from './second-factor.ts'
+import { twoFactorRoutes } from './two-factor.routes.ts'
 
-export interface AuthOptions {
-  readonly db: Database
-  readonly tokens: Tokens
-  readonly users: Repository
-  readonly operators: Operators
+export interface AuthOptions extends AuthDeps {
   readonly registration: 'open' | 'invite' | 'off'
+  readonly email: Email
   /** Whether browsers reach us by https: then the cookie is sent there only. */
   readonly secureCookies: boolean
   /** Nouns, for the list of permissions of `me`. */
@@ -40,29 +33,6 @@ export interface AuthOptions {
 
 const name = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
 const tag = 'auth'
-
-const tenantSchema = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    timezone: z.string(),
-    locale: z.string(),
-    currency: z.string(),
-    plan: z.string(),
-    createdAt: z.iso.datetime({ precision: 3 }),
-  })
-  .meta({ id: 'Tenant' })
-
-/** What a sign-in answers. */
-export const signInSchema = z
-  .object({
-    user: user.recordSchema,
-    tenant: tenantSchema,
-    accessToken: z.string(),
-    refreshToken: z.string().optional(),
-    expiresIn: z.int(),
-  })
-  .meta({ id: 'SignIn' })
 
 const operatorSignInSchema = z
   .object({
@@ -84,6 +54,8 @@ const meSchema = z
     user: user.recordSchema,
     tenant: tenantSchema,
     role: z.string(),
+    emailVerifiedAt: z.iso.datetime({ precision: 3 }).nullable(),
+    twoFactor: z.object({ totp: z.boolean(), recoveryCodesLeft: z.int(), passkeys: z.int() }),
     permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })),
   })
   .meta({ id: 'Me' })
@@ -115,10 +87,11 @@ export function authRoutes(options: AuthOptions): Route[] {
         name,
         email: email().schema,
         password: passwordSchema,
+        totp: z.string().max(40).optional().describe('Of an email that has an account with a second factor'),
         cookie: z.boolean().optional(),
       }),
       responses: { 201: { description: 'Signed in', schema: signInSchema } },
-      problems: [401, 403, 409],
+      problems: [401, 403, 409, 429],
       handle: async (caller, { body: { cookie, ...values } }) => {
         refuseRegistration(options.registration)
         return signedIn(201, await register(options, caller, values), cookie, options)
@@ -133,10 +106,11 @@ export function authRoutes(options: AuthOptions): Route[] {
       body: z.strictObject({
         email: z.string().max(320),
         password: z.string().max(200),
+        totp: z.string().max(40).optional().describe('A code of the authenticator, or a recovery code'),
         cookie: z.boolean().optional(),
       }),
       responses: { 200: { description: 'Signed in', schema: eitherSchema } },
-      problems: [401],
+      problems: [401, 429],
       handle: async (caller, { body: { cookie, ...values } }) =>
         signedIn(200, await login(options, caller, clean(values)), cookie, options),
     }),
@@ -162,6 +136,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'logout',
       summary: 'End this session',
       tag,
+      whilePending: true,
       idempotency: 'none',
       responses: { 204: { description: 'Ended', schema: null } },
       handle: async (ctx) => {
@@ -179,6 +154,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       operationId: 'me',
       summary: 'The current user, tenant, role and permissions',
       tag,
+      whilePending: true,
       responses: { 200: { description: 'Who I am', schema: meSchema } },
       handle: async (ctx) => ({ status: 200, body: await me(options, db.tenant(ctx)) }),
     }),
@@ -202,6 +178,9 @@ export function authRoutes(options: AuthOptions): Route[] {
       },
     }),
     ...sessionRoutes(db),
+    ...accountRoutes(options),
+    ...twoFactorRoutes(options),
+    ...passkeyRoutes(options),
   ]
 }
 
@@ -252,7 +231,11 @@ const idPlace = z.tuple([idSchema]).transform(([id]) => id)
 
 async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Promise<unknown> {
   const { rights, actor } = tx.ctx
-  const [stored, tenant] = await Promise.all([options.users.get(tx, actor.id ?? ''), readTenant(tx)])
+  const [stored, tenant, account] = await Promise.all([
+    options.users.get(tx, actor.id ?? ''),
+    readTenant(tx),
+    ownAccount(tx),
+  ])
   const actions = ['read', 'create', 'update', 'delete'] as const
   const permissions = options.types.flatMap((resource) =>
     actions.flatMap((action) => {
@@ -261,28 +244,13 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
       return [{ resource, action, scope: scope === 'all' ? 'all' : (scope.of ?? 'own') }]
     }),
   )
-  return { user: JSON.parse(stored.json), tenant, role: rights.role, permissions }
+  const emailVerifiedAt = account.emailVerifiedAt?.toISOString() ?? null
+  const twoFactor = await readFactors(tx, account.id)
+  return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, twoFactor, permissions }
 }
-
-/** The answer to a sign-in; with `cookie` its refresh token comes as one. */
-export function signedIn(
-  status: number,
-  signIn: SignIn | OperatorSignIn,
-  cookie: boolean | undefined,
-  options: AuthOptions,
-): Answer {
-  if (!cookie) return { status, body: signIn }
-  const { refreshToken, ...body } = signIn
-  return { status, body, headers: { 'Set-Cookie': cookieOf(refreshToken, sessionDays * 24 * 3600, options) } }
-}
-
-const cookieName = 'clientforge_refresh'
-
-const cookieOf = (value: string, seconds: number, { secureCookies }: AuthOptions): string =>
-  printCookie(cookieName, value, { path: '/api/v1/auth', seconds, secure: secureCookies })
 
 /** What Postgres cannot hold is no account's email. */
-const clean = (values: { email: string; password: string }) => ({
+const clean = <T extends { email: string }>(values: T): T => ({
   ...values,
   email: values.email.trim().replaceAll('\0', ''),
 })

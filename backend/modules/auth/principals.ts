@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
-import { forbidden, unauthenticated } from '../../kernel/errors.ts'
+import { forbidden, Problem, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Authenticator, SignedIn } from '../../kernel/http/authenticator.ts'
 import type { Caller } from '../../kernel/http/route.ts'
@@ -16,6 +16,8 @@ interface Principal {
   readonly userId: string
   readonly name: string
   readonly rights: Rights
+  /** Whether the tenant asks for a second factor that was not shown in the session. */
+  readonly unshown: boolean
 }
 
 /** An authenticator whose cache the log keeps right. */
@@ -71,7 +73,7 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
       userAgent: caller.userAgent,
       lane: 'live',
     }
-    return { ctx, expiresAt: claims.exp * 1000 }
+    return { ctx, pending: principal.unshown ? enrolmentRequired() : undefined, expiresAt: claims.exp * 1000 }
   }
   return {
     identify: async (token, caller) => {
@@ -82,7 +84,11 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
     },
     authenticate: async (token, caller) => {
       const claims = tokens.readAccess(token)
-      if (claims.tid !== undefined) return signedIn(claims, caller)
+      if (claims.tid !== undefined) {
+        const known = await signedIn(claims, caller)
+        if (known.pending) throw known.pending
+        return known
+      }
       await operators.identify(claims, caller)
       throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
     },
@@ -99,13 +105,15 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
 }
 
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
-  const [row] = await tx.query<MemberRow & { name: string }>(sql`
-    select u.name, ${member}
-    from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id
+  const [row] = await tx.query<MemberRow & { name: string; unshown: boolean }>(sql`
+    select u.name, ${member},
+      s.second_factor is null and coalesce((t.settings ->> 'requireTwoFactorFrom')::timestamptz <= now(), false) as unshown
+    from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id join tenants t on t.id = u.tenant_id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
   if (!row) throw unauthenticated('The session has ended')
-  return { userId: row.id, name: row.name, rights: compileRights(memberOf(row)) }
+  const { name, unshown, ...rest } = row
+  return { userId: row.id, name, rights: compileRights(memberOf(rest)), unshown }
 }
 
 interface MemberRow extends Omit<Member, 'own'> {
@@ -117,6 +125,13 @@ const memberOf = ({ permissions, fieldRules, ...rest }: MemberRow): Member => ({
   ...rest,
   own: permissions && fieldRules && { permissions, fieldRules },
 })
+
+const enrolmentRequired = (): Problem =>
+  new Problem(
+    403,
+    'TWO_FACTOR_ENROLMENT_REQUIRED',
+    'This tenant asks for a second factor: enable one at /auth/2fa/enable or /auth/passkeys, or sign in with the one you have',
+  )
 
 const loadUsers = (db: WorkerTx, users: readonly UserKey[]) =>
   db.query<UserKey & MemberRow>(sql`

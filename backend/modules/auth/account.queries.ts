@@ -1,0 +1,28 @@
+import sql from 'sql-template-tag'
+import type { Tx } from '../../kernel/db/database.ts'
+import { unauthenticated } from '../../kernel/errors.ts'
+
+/** The account behind a member: what he signs in with, in whichever tenant. */
+export interface Account {
+  readonly id: string
+  /** What the member is called in this tenant. */
+  readonly name: string
+  readonly email: string
+  readonly passwordHash: string
+  readonly emailVerifiedAt: Date | null
+}
+
+/** The account of a member of the context's tenant; undefined for one who has none yet. */
+export async function findAccountOf(tx: Tx, userId: string): Promise<Account | undefined> {
+  const [account] = await tx.query<Account>(sql`
+    select id, name, email, password_hash as "passwordHash", email_verified_at as "emailVerifiedAt"
+    from account_of(${userId})`)
+  return account
+}
+
+/** The account of who acts. Throws 401 when he has left meanwhile. */
+export async function ownAccount(tx: Tx): Promise<Account> {
+  const account = await findAccountOf(tx, tx.ctx.actor.id ?? '')
+  if (!account) throw unauthenticated('The session has ended')
+  return account
+}

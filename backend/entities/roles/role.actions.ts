@@ -3,7 +3,7 @@ import type { Database, Tx } from '../../kernel/db/database.ts'
 import { type Entity, neededMembers } from '../../kernel/entity/define.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
-import { invalid, invalidMember, type MemberError, rule } from '../../kernel/errors.ts'
+import { invalid, type MemberError, rule } from '../../kernel/errors.ts'
 import { type Action, isGrantable } from '../../kernel/rights.ts'
 
 /** How many roles a tenant may have. */
@@ -50,13 +50,6 @@ function whole(entities: ReadonlyMap<string, Entity>, values: Values): Values {
     }
   }
   return { ...values, fieldRules: rules }
-}
-
-/** Owners and administrators have all rights: what a role of the tenant's own took from them would not hold. */
-export function refuseRoleOfAll(values: Values, before: Values = {}): void {
-  const { role, roleId } = { ...before, ...values }
-  if (roleId != null && (role === 'owner' || role === 'admin'))
-    throw invalidMember('roleId', `must be null: an ${role} has all rights`)
 }
 
 interface Permission {

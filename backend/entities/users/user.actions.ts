@@ -2,10 +2,9 @@ import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Made } from '../../kernel/entity/insert.ts'
 import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
-import { conflict, duplicate, forbidden, rule } from '../../kernel/errors.ts'
+import { conflict, duplicate, forbidden, invalidMember, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
-import { refuseRoleOfAll } from '../roles/role.actions.ts'
 import { endSessions } from './session.actions.ts'
 
 /**
@@ -117,4 +116,11 @@ async function refuseLastOwner(tx: Tx, id: string): Promise<void> {
   const others = await tx.query(sql`
     select 1 from users where tenant_id = ${tx.ctx.tenantId} and role = 'owner' and active and deleted_at is null and id <> ${id} for update`)
   if (others.length === 0) throw rule('LAST_OWNER', 'A tenant keeps at least one active owner')
+}
+
+/** Owners and administrators have all rights: what a role of the tenant's own took from them would not hold. */
+function refuseRoleOfAll(values: Values, before: Values = {}): void {
+  const { role, roleId } = { ...before, ...values }
+  if (roleId != null && (role === 'owner' || role === 'admin'))
+    throw invalidMember('roleId', `must be null: an ${role} has all rights`)
 }

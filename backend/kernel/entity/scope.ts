@@ -59,7 +59,8 @@ export function waysOf(entity: Entity, scope: Reach, bind: Binder, parameter: st
             rows: through(
               'record_shares',
               `${shareSql(entity, scope, bind)} and s.grantee_id = v.value`,
-              `not ${scopeSql(entity, own, 'r', bind, parameter)}`,
+              // Of a record that nobody owns the condition is null, not false.
+              `${scopeSql(entity, own, 'r', bind, parameter)} is not true`,
             ),
             several: true,
           },

@@ -1,8 +1,9 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Expected, Repository, Stored } from '../../kernel/entity/repository.ts'
-import { invalid } from '../../kernel/errors.ts'
-import type { Scope } from '../../kernel/rights.ts'
+import { belongingOf } from '../../kernel/entity/scope.ts'
+import { forbidden, invalid } from '../../kernel/errors.ts'
+import { reaches, type Scope } from '../../kernel/rights.ts'
 import { type GrantedShare, type Grantee, readShares } from './shares.queries.ts'
 
 /** A share as a request says it. */
@@ -22,7 +23,10 @@ export async function setShares(
   expected: Expected,
 ): Promise<Stored> {
   const { type } = records.entity
-  await records.get(tx, id, ['id'])
+  const record = JSON.parse((await records.get(tx, id)).json)
+  const scope = withoutShares(tx, type)
+  // Asked before the shares change: they are what he may see it by.
+  if (!reaches(scope, belongingOf(records.entity, record))) throw forbidden(`Your role may not share this ${type}`)
   // Two at once would each work out the difference to what the other is about to change.
   await tx.query(sql`select pg_advisory_xact_lock(hashtextextended(${`share ${tx.ctx.tenantId} ${id}`}, 0))`)
   await refuseStrangers(tx, wanted)
@@ -40,7 +44,7 @@ export async function setShares(
   const after = await readShares(tx, type, id)
   const change = { field: 'sharedWith', oldValue: before.map(told), newValue: after.map(told) }
   const parts = JSON.stringify(change.oldValue) === JSON.stringify(change.newValue) ? [] : [change]
-  return records.derive(tx, id, {}, { verb: 'shared', parts, expected, scope: withoutShares(tx, type) })
+  return records.derive(tx, id, {}, { verb: 'shared', parts, expected, scope })
 }
 
 /** What the timeline says of a share. */

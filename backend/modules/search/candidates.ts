@@ -45,7 +45,7 @@ export async function findCandidates(tx: Tx, entities: ReadonlyMap<string, Entit
 async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
   const { question, types, filters, sort } = wish
   const words = question?.words ?? []
-  const readable = types.filter((type) => tx.ctx.rights.scope(type, 'read') !== 'none')
+  const readable = types.filter((type) => reachesSome(tx.ctx.rights.scope(type, 'read')))
   if (readable.length === 0 || (question && words.length === 0)) return { candidates: [], words, meant: [] }
   const wanted = (groups: readonly Group[]) => readable.map((type) => wantedOf(tx, type, groups, filters))
   const groups = words.map((word) => ({ word, near: [] }))
@@ -124,6 +124,8 @@ function wantedOf(tx: Tx, type: string, groups: readonly Group[], filters: Filte
     exact: allOf(groups.map(({ word }) => lexeme(word))),
   }
 }
+
+const reachesSome = (scope: Scope): boolean => scope !== 'none' && (scope === 'all' || scope.userIds.length > 0)
 
 const oneOf = (lexemes: readonly string[]): string => `(${lexemes.join(' | ')})`
 

@@ -6,6 +6,7 @@ import { createCustomFields } from './entities/custom-fields/custom-field.querie
 import { addProductLines } from './entities/deals/line-item.actions.ts'
 import { createEntities } from './entities/index.ts'
 import { task } from './entities/tasks/task.entity.ts'
+import { plansWith } from './entities/tenants/plans.ts'
 import { createCatalogue } from './events.ts'
 import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
 import { redirecting } from './kernel/entity/redirect.ts'
@@ -51,6 +52,7 @@ import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
+import { tenantsModule } from './modules/tenants/tenants.module.ts'
 import { activityOf } from './modules/timeline/activity.ts'
 import { timelineModule } from './modules/timeline/timeline.module.ts'
 
@@ -118,7 +120,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
-  const { registration } = config
+  const { registration, defaultPlan } = config
   const secrets = createSecrets([config.encryptionKey, ...config.oldEncryptionKeys])
   const auth = authModule({
     db,
@@ -131,6 +133,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     base,
     origins: config.corsOrigins,
     registration,
+    defaultPlan,
     secureCookies,
     types,
   })
@@ -156,7 +159,9 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     list: (type) => entities.list(type, search.find),
     rightsOf,
   })
+  const tenants = tenantsModule({ db, plans: plansWith(config.plans), defaultPlan })
   const consumers: readonly Module[] = [
+    tenants,
     timeline,
     search.module,
     notifications.module,

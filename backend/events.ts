@@ -167,6 +167,10 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'user.passkey_removed': { sentence: '{actor} removed a passkey', action: 'updated', personal: true },
   'user.password_changed': { sentence: '{actor} changed his password', action: 'updated', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
+  'tenant.updated': { sentence: '{actor} changed {fields} of the tenant {name}', action: 'updated' },
+  'tenant.governed': { sentence: '{actor} changed {fields} of the tenant {name}', action: 'updated' },
+  'tenant.suspended': { sentence: '{actor} suspended the tenant {name}', action: 'updated' },
+  'tenant.resumed': { sentence: '{actor} resumed the tenant {name}', action: 'restored' },
   // The inbox tells about changes; it is none.
   'notification.created': { sentence: '', action: null },
   'notification.updated': { sentence: '', action: null },

@@ -192,6 +192,9 @@ export const operations: Readonly<Record<string, Example>> = {
     return at(data.find((session: { current: boolean }) => !session.current).id)
   },
 
+  getTenant: nothing,
+  updateTenant: async () => ({ body: { timezone: 'Europe/Berlin' } }),
+
   listActivities: nothing,
   listMyActivities: nothing,
   searchActivities: async () => ({ query: 'q=alice' }),

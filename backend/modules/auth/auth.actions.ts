@@ -45,7 +45,7 @@ export async function register(
   const userId = newId()
   const ctx = callerCtx(caller, tenantId, userId, values.name, 'owner')
   return deps.db.transaction(ctx, async (tx) => {
-    await tx.query(sql`select create_tenant(${tenantId}, ${values.organization}, false)`)
+    await tx.query(sql`select create_tenant(${tenantId}, ${values.organization}, false, ${deps.defaultPlan})`)
     const accountId = account?.id ?? (await createAccount(tx, values.email, passwordHash ?? ''))
     await addMember(tx, deps.users, accountId, { name: values.name, email: values.email, role: 'owner' }, userId)
     await createPipeline(tx, defaultPipeline)

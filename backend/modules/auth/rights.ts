@@ -11,6 +11,7 @@ const reading: Grants = { read: 'all', create: 'none', update: 'none', delete: '
 const kinds: Readonly<Record<string, Kind>> = {
   user: 'setUp',
   team: 'setUp',
+  tenant: 'setUp',
   pipeline: 'setUp',
   custom_field: 'setUp',
   exchange_rate: 'setUp',

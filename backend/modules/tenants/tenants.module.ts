@@ -1,0 +1,32 @@
+import sql from 'sql-template-tag'
+import type { Plans } from '../../entities/tenants/plans.ts'
+import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import type { Module } from '../../kernel/module.ts'
+import { tenantRoutes } from './tenant.routes.ts'
+
+export interface TenantsOptions {
+  readonly db: Database
+  readonly plans: Plans
+  /** The plan of a new tenant. */
+  readonly defaultPlan: string
+}
+
+/** Tenants: their settings for their own people, and all of them for platform operators. */
+export function tenantsModule({ db, plans, defaultPlan }: TenantsOptions): Module {
+  if (!(defaultPlan in plans)) throw new Error(`DEFAULT_PLAN: there is no plan ${defaultPlan}; PLANS can add it`)
+  return {
+    name: 'tenants',
+    routes: tenantRoutes(db, plans),
+    start: () => keepPlans(db.worker, plans),
+  }
+}
+
+/** Tells the database the numbers that its triggers hold tenants to. A plan that is no longer configured limits nothing. */
+async function keepPlans(db: WorkerTx, plans: Plans): Promise<void> {
+  const wanted = JSON.stringify(Object.entries(plans).map(([name, limits]) => ({ name, limits })))
+  await db.query(sql`
+    with wanted as (select * from jsonb_to_recordset(${wanted}::jsonb) as w(name text, limits jsonb)),
+      gone as (delete from plans p where not exists (select from wanted w where w.name = p.name))
+    insert into plans (name, limits) select w.name, w.limits from wanted w
+    on conflict (name) do update set limits = excluded.limits where plans.limits <> excluded.limits`)
+}

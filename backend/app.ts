@@ -7,7 +7,9 @@ import { addProductLines } from './entities/deals/line-item.actions.ts'
 import { createEntities } from './entities/index.ts'
 import { task } from './entities/tasks/task.entity.ts'
 import { plansWith } from './entities/tenants/plans.ts'
+import { createStandings, holdingTenants } from './entities/tenants/standing.ts'
 import { createCatalogue } from './events.ts'
+import { systemCtx } from './kernel/context.ts'
 import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
 import { redirecting } from './kernel/entity/redirect.ts'
 import { createBus } from './kernel/events/bus.ts'
@@ -29,7 +31,7 @@ import { createAttempts } from './modules/auth/attempts.ts'
 import { authModule } from './modules/auth/auth.module.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
-import { createTokens } from './modules/auth/tokens.ts'
+import { accessTokenSeconds, createTokens } from './modules/auth/tokens.ts'
 import { contactingModule } from './modules/contacting/contacting.module.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
@@ -94,6 +96,9 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const tokens = createTokens(config.jwtSecret)
   const operators = createOperators({ db, tokens, log, configured: config.platformAdmin })
   const principals = createPrincipals(db, tokens, operators)
+  const plans = plansWith(config.plans)
+  const standings = createStandings((tenantId) => db.tenant(systemCtx(tenantId)), plans)
+  const authenticator = holdingTenants(principals, standings)
   const customFields = createCustomFields(db)
   const entities = createEntities(db, customFields)
   const nouns = entities.registry.entities
@@ -104,9 +109,11 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   })
   // This process drops its caches at the commit; what others changed comes through the tail.
   bus.on('*.*', (event) => principals.forget([event]))
+  bus.on('tenant.*', (event) => standings.forget([event]))
   bus.on('custom_field.*', (event) => customFields.forget(event.tenantId))
   tail.listen((events) => {
     principals.forget(events)
+    standings.forget(events)
     for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
   })
 
@@ -159,7 +166,14 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     list: (type) => entities.list(type, search.find),
     rightsOf,
   })
-  const tenants = tenantsModule({ db, plans: plansWith(config.plans), defaultPlan })
+  const tenants = tenantsModule({
+    db,
+    plans,
+    defaultPlan,
+    accessToken: ({ userId, tenantId, role, sessionId }) =>
+      tokens.issueAccess({ sub: userId, tid: tenantId, role, sid: sessionId }),
+    accessSeconds: accessTokenSeconds,
+  })
   const consumers: readonly Module[] = [
     tenants,
     timeline,
@@ -226,7 +240,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({
     routes,
-    authenticator: principals,
+    authenticator,
     db,
     log,
     corsOrigins: config.corsOrigins,
@@ -242,7 +256,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     log,
     entities: nouns,
     tail,
-    authenticator: principals,
+    authenticator,
     server,
     corsOrigins: config.corsOrigins,
     activityOf: (event) => activityOf(event, catalogue),

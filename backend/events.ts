@@ -171,6 +171,10 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'tenant.governed': { sentence: '{actor} changed {fields} of the tenant {name}', action: 'updated' },
   'tenant.suspended': { sentence: '{actor} suspended the tenant {name}', action: 'updated' },
   'tenant.resumed': { sentence: '{actor} resumed the tenant {name}', action: 'restored' },
+  'tenant.impersonated': {
+    sentence: '{actor} began to act in the name of a user of the tenant {name}',
+    action: 'logged_in',
+  },
   // The inbox tells about changes; it is none.
   'notification.created': { sentence: '', action: null },
   'notification.updated': { sentence: '', action: null },

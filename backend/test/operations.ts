@@ -192,6 +192,17 @@ export const operations: Readonly<Record<string, Example>> = {
     return at(data.find((session: { current: boolean }) => !session.current).id)
   },
 
+  listTenants: operating(),
+  getTenantOfPlatform: governed(),
+  governTenant: governed({ featureFlags: { beta: true } }),
+  impersonateUser: async ({ operator, charlie }) => ({
+    as: await operator(),
+    params: { id: charlie.tenantId },
+    body: { userId: charlie.userId, reason: 'Ticket 7' },
+  }),
+  switchTenant: async ({ alice }) => ({ body: { tenantId: alice.tenantId } }),
+  deleteOtherSessions: async ({ join }) => ({ as: await join('Leo', 'member') }),
+  deleteUserSessions: colleague(),
   getTenant: nothing,
   updateTenant: async () => ({ body: { timezone: 'Europe/Berlin' } }),
 
@@ -407,6 +418,15 @@ function colleague(body?: unknown): Example {
 
 function operating(body?: unknown, call: Call = {}): Example {
   return async ({ operator }) => ({ as: await operator(), ...(body ? { body } : {}), ...call })
+}
+
+/** What a platform operator does with Charlie's tenant. */
+function governed(body?: unknown): Example {
+  return async ({ operator, charlie }) => ({
+    as: await operator(),
+    params: { id: charlie.tenantId },
+    ...(body ? { body } : {}),
+  })
 }
 
 async function nothing(): Promise<Call> {

@@ -131,6 +131,8 @@ begin
   select * into was from tenants t where t.id = of_tenant and (versions is null or t.version = any (versions)) for update;
   if not found then return; end if;
   becomes := jsonb_populate_record(was, change);
+  -- What is suspended already is so since it was.
+  if change -> 'suspend' = 'true' then becomes.suspended_at := coalesce(was.suspended_at, now()); end if;
   if (becomes.name, becomes.plan, becomes.limits, becomes.flags, becomes.suspended_at, becomes.suspension_reason)
     is distinct from (was.name, was.plan, was.limits, was.flags, was.suspended_at, was.suspension_reason)
   then

@@ -32,7 +32,8 @@ export interface Settings {
 
 const defaults: Settings = { requireTwoFactorFrom: null }
 
-const name = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
+/** What a tenant may be called. */
+export const tenantName = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
 
 const settingsSchema = z.strictObject({
   requireTwoFactorFrom: z.iso
@@ -65,7 +66,7 @@ export const tenantSchema = z.object(shape).meta({ id: 'TenantSettings' })
 /** What the people of a tenant change of it. What the platform says of it may be sent back as it is. */
 export const tenantPatchSchema = z.strictObject({
   ...sentBack(tenantSchema, ['name', 'timezone', 'locale', 'currency', 'settings', 'usage']),
-  name: name.optional(),
+  name: tenantName.optional(),
   timezone: timezoneSchema.optional(),
   locale: localeSchema.optional(),
   currency: currency().schema.optional(),

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
-import { type Ctx, systemCtx } from '../../kernel/context.ts'
+import { type Actor, type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
 import { forbidden, Problem, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
@@ -10,6 +10,7 @@ import { newId } from '../../kernel/ids.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import type { Operators } from './operators.ts'
 import { compileRights } from './rights.ts'
+import { createSessionUse } from './session-use.ts'
 import type { Claims, Tokens } from './tokens.ts'
 
 interface Principal {
@@ -18,6 +19,9 @@ interface Principal {
   readonly rights: Rights
   /** Whether the tenant asks for a second factor that was not shown in the session. */
   readonly unshown: boolean
+  /** Who acts in his name in this session. */
+  readonly operator: Actor['operator'] | null
+  readonly lastUsedAt: number
 }
 
 /** An authenticator whose cache the log keeps right. */
@@ -42,6 +46,7 @@ const believedFor = 1_000
 /** Checks access tokens against live sessions and rights, cached by session until the log says otherwise. */
 export function createPrincipals(db: Database, tokens: Tokens, operators: Operators): Principals {
   const byTenant = new LRUCache<string, LRUCache<string, Promise<Principal>>>({ max: 10_000 })
+  const used = createSessionUse()
   const sessionsOf = (tenantId: string): LRUCache<string, Promise<Principal>> => {
     const known = byTenant.get(tenantId)
     if (known) return known
@@ -62,9 +67,11 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
     const principal = await principalOf(claims.tid, claims.sid, claims.sub)
     // The cache knows sessions: whose token it was that loaded one says nothing of this token.
     if (principal.userId !== claims.sub) throw unauthenticated()
+    const { lastUsedAt } = principal
+    used.note(db.tenant(systemCtx(claims.tid)), { id: claims.sid, lastUsedAt }, caller.ip)
     const ctx: Ctx = {
       tenantId: claims.tid,
-      actor: { id: principal.userId, type: 'user', name: principal.name },
+      actor: actorOf(principal),
       rights: principal.rights,
       sessionId: claims.sid,
       requestId: caller.requestId,
@@ -106,13 +113,28 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
 
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
   const [row] = await tx.query(sql`
-    select u.id, u.name, u.role, ${team} as team,
-      s.second_factor is null and coalesce((t.settings ->> 'requireTwoFactorFrom')::timestamptz <= now(), false) as unshown
+    select u.id, u.name, u.role, ${team} as team, s.operator, s.last_used_at,
+      s.second_factor is null and s.operator is null
+        and coalesce((t.settings ->> 'requireTwoFactorFrom')::timestamptz <= now(), false) as unshown
     from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id join tenants t on t.id = u.tenant_id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
   if (!row) throw unauthenticated('The session has ended')
-  return { userId: row.id, name: row.name, rights: compileRights(row.id, row.role, row.team), unshown: row.unshown }
+  const { id, name, role, operator, unshown } = row
+  return {
+    userId: id,
+    name,
+    rights: compileRights(id, role, row.team),
+    operator,
+    lastUsedAt: row.last_used_at.getTime(),
+    unshown,
+  }
+}
+
+/** Who acts: of a user in whose name an operator acts, everything says so. */
+function actorOf({ userId: id, name, operator }: Principal): Actor {
+  if (operator === null || operator === undefined) return { id, type: 'user', name }
+  return { id, type: 'user', name: `${name} (by the operator ${operator.email})`, operator }
 }
 
 const enrolmentRequired = (): Problem =>

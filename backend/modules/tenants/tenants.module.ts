@@ -1,22 +1,22 @@
 import sql from 'sql-template-tag'
 import type { Plans } from '../../entities/tenants/plans.ts'
-import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import type { WorkerTx } from '../../kernel/db/database.ts'
 import type { Module } from '../../kernel/module.ts'
+import { type AdminOptions, adminRoutes } from './admin.routes.ts'
 import { tenantRoutes } from './tenant.routes.ts'
 
-export interface TenantsOptions {
-  readonly db: Database
-  readonly plans: Plans
+export interface TenantsOptions extends AdminOptions {
   /** The plan of a new tenant. */
   readonly defaultPlan: string
 }
 
 /** Tenants: their settings for their own people, and all of them for platform operators. */
-export function tenantsModule({ db, plans, defaultPlan }: TenantsOptions): Module {
+export function tenantsModule(options: TenantsOptions): Module {
+  const { db, plans, defaultPlan } = options
   if (!(defaultPlan in plans)) throw new Error(`DEFAULT_PLAN: there is no plan ${defaultPlan}; PLANS can add it`)
   return {
     name: 'tenants',
-    routes: tenantRoutes(db, plans),
+    routes: [...tenantRoutes(db, plans), ...adminRoutes(options)],
     start: () => keepPlans(db.worker, plans),
   }
 }

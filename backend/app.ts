@@ -27,8 +27,12 @@ import type { Logger } from './kernel/log.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
 import { createSecrets } from './kernel/secrets.ts'
+import { signedIn, signInSchema } from './modules/auth/answers.ts'
 import { createAttempts } from './modules/auth/attempts.ts'
+import { proveMember, startSession } from './modules/auth/auth.actions.ts'
 import { authModule } from './modules/auth/auth.module.ts'
+import { provedByBearer } from './modules/auth/bearer.ts'
+import type { AuthDeps } from './modules/auth/deps.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
 import { accessTokenSeconds, createTokens } from './modules/auth/tokens.ts'
@@ -43,6 +47,7 @@ import { healthModule } from './modules/health/health.module.ts'
 import { partsOf } from './modules/health/parts.ts'
 import { importFilesAmong } from './modules/imports/import.queries.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
+import { invitationsModule } from './modules/invitations/invitations.module.ts'
 import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
@@ -129,21 +134,18 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
   const { registration, defaultPlan } = config
   const secrets = createSecrets([config.encryptionKey, ...config.oldEncryptionKeys])
-  const auth = authModule({
+  const accounts: AuthDeps = {
     db,
     tokens,
     users,
     operators,
+    defaultPlan,
     attempts: createAttempts(db),
     secrets,
-    email,
     base,
     origins: config.corsOrigins,
-    registration,
-    defaultPlan,
-    secureCookies,
-    types,
-  })
+  }
+  const auth = authModule({ ...accounts, email, registration, secureCookies, types })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>
     (await principals.rightsOf([{ tenantId, id }]))({ tenantId, id })
@@ -170,12 +172,26 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     db,
     plans,
     defaultPlan,
+    users,
     accessToken: ({ userId, tenantId, role, sessionId }) =>
       tokens.issueAccess({ sub: userId, tid: tenantId, role, sid: sessionId }),
     accessSeconds: accessTokenSeconds,
   })
+  const invitations = invitationsModule({
+    db,
+    users,
+    plans,
+    mark: tokens.mark,
+    prove: (caller, credentials) => proveMember(accounts, caller, credentials),
+    provedBy: (caller) => provedByBearer(db, authenticator, caller),
+    startSession: (tx, accountId, userId, caller, factor) =>
+      startSession(accounts, tx, accountId, userId, caller, factor),
+    signInSchema,
+    signedIn: (signIn, cookie) => signedIn(200, signIn, cookie, { secureCookies }),
+  })
   const consumers: readonly Module[] = [
     tenants,
+    invitations,
     timeline,
     search.module,
     notifications.module,

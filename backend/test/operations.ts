@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { generate } from 'otplib'
 import { openFiles } from '../adapters/files/index.ts'
+import { createTokens } from '../modules/auth/tokens.ts'
+import { invitationToken } from '../modules/invitations/token.ts'
 import type { TestApp } from './app.ts'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { type Cast, password } from './cast.ts'
@@ -193,6 +195,7 @@ export const operations: Readonly<Record<string, Example>> = {
   },
 
   listTenants: operating(),
+  createTenant: operating({ name: 'Initech', owner: { name: 'Peter', email: 'peter@initech.example' } }),
   getTenantOfPlatform: governed(),
   governTenant: governed({ featureFlags: { beta: true } }),
   impersonateUser: async ({ operator, charlie }) => ({
@@ -200,6 +203,15 @@ export const operations: Readonly<Record<string, Example>> = {
     params: { id: charlie.tenantId },
     body: { userId: charlie.userId, reason: 'Ticket 7' },
   }),
+  createInvitation: async () => ({ body: [{ email: `${unique('grace')}@example.com`, role: 'member' }] }),
+  listInvitations: nothing,
+  resendInvitation: invited(),
+  deleteInvitation: invited(),
+  acceptInvitation: async (house) => {
+    const { id } = await invitationOf(house)
+    const token = invitationToken(createTokens(house.config.jwtSecret).mark, id, 1)
+    return { body: { token, name: 'Grace', password } }
+  },
   switchTenant: async ({ alice }) => ({ body: { tenantId: alice.tenantId } }),
   deleteOtherSessions: async ({ join }) => ({ as: await join('Leo', 'member') }),
   deleteUserSessions: colleague(),
@@ -427,6 +439,14 @@ function governed(body?: unknown): Example {
     params: { id: charlie.tenantId },
     ...(body ? { body } : {}),
   })
+}
+
+async function invitationOf({ alice }: Cast): Promise<{ id: string }> {
+  return (await alice.post('/invitations', { email: `${unique('grace')}@example.com` })).body
+}
+
+function invited(): Example {
+  return async (cast) => at((await invitationOf(cast)).id)
 }
 
 async function nothing(): Promise<Call> {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Problem } from '../../kernel/errors.ts'
 
 /** What a plan limits; null: as much as one likes. */
 export interface Limits {
@@ -48,3 +49,14 @@ export function limitsOf(plans: Plans, tenant: { readonly plan: string; readonly
   if (!plan) throw new Error('there is a plan without limits')
   return { ...plan, ...tenant.limits }
 }
+
+/** 403: the tenant has as much of something as its plan allows. What the triggers count, they refuse themselves. */
+export const planLimitReached = (limit: keyof Limits, used: number, allowed: number): Problem =>
+  new Problem(
+    403,
+    'PLAN_LIMIT_REACHED',
+    `Your plan allows ${allowed} ${limit}; take some away, or ask for another plan`,
+    {
+      extra: { limit, used, allowed },
+    },
+  )

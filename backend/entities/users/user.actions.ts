@@ -106,8 +106,9 @@ async function lockUser(tx: Tx, id: string): Promise<{ role: string; active: boo
   return row
 }
 
-function refuseRole(tx: Tx, ...touched: unknown[]): void {
-  if (touched.includes('owner') && tx.ctx.rights.role !== 'owner')
+/** Only owners make and unmake owners; 403. */
+export function refuseRole(tx: Tx, ...touched: unknown[]): void {
+  if (touched.includes('owner') && !['owner', 'system'].includes(tx.ctx.rights.role))
     throw forbidden('Only an owner makes and unmakes owners')
 }
 

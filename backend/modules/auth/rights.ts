@@ -12,6 +12,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   user: 'setUp',
   team: 'setUp',
   tenant: 'setUp',
+  invitation: 'setUp',
   pipeline: 'setUp',
   custom_field: 'setUp',
   exchange_rate: 'setUp',

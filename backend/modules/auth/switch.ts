@@ -1,7 +1,7 @@
 import sql from 'sql-template-tag'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
-import { notFound } from '../../kernel/errors.ts'
+import { invalidMember } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { type SignIn, startSession } from './auth.actions.ts'
 import type { AuthDeps } from './deps.ts'
@@ -34,7 +34,7 @@ export async function switchTenant(deps: AuthDeps, ctx: Ctx, caller: Caller, ten
       join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId}
     where u.tenant_id = ${ctx.tenantId} and u.id = ${ctx.actor.id}`)
   // Whether there is such a tenant is not told.
-  if (!found) throw notFound('You belong to no tenant with this id')
+  if (!found) throw invalidMember('tenantId', 'must be the id of a tenant that you belong to', 'invalid_reference')
   const there = await memberCtx(deps, caller, tenantId, found.user_id)
   return deps.db.transaction(there, (tx) =>
     startSession(deps, tx, found.account_id, found.user_id, caller, found.second_factor),

@@ -3,16 +3,20 @@ import { limitsSchema, type Plans } from '../../entities/tenants/plans.ts'
 import { findTenant, listTenants, type TenantWithUsage } from '../../entities/tenants/tenant.queries.ts'
 import { governedTenant, governedTenantSchema, tenantName } from '../../entities/tenants/tenant.ts'
 import type { Database } from '../../kernel/db/database.ts'
-import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { etagOf, readIfMatch } from '../../kernel/http/etag.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, operatorRoute, type Route } from '../../kernel/http/route.ts'
-import { governTenant, standIn } from './govern.actions.ts'
+import { foundTenant, governTenant, standIn } from './govern.actions.ts'
 
 export interface AdminOptions {
   readonly db: Database
   readonly plans: Plans
+  /** The plan of a new tenant. */
+  readonly defaultPlan: string
+  readonly users: Repository
   /** The access token of a session, and the seconds that it is good for. */
   accessToken(session: { userId: string; tenantId: string; role: string; sessionId: string }): string
   readonly accessSeconds: number
@@ -21,7 +25,7 @@ export interface AdminOptions {
 const tag = 'platform'
 
 /** All tenants, for whoever runs the installation. */
-export function adminRoutes({ db, plans, accessToken, accessSeconds }: AdminOptions): Route[] {
+export function adminRoutes({ db, plans, defaultPlan, users, accessToken, accessSeconds }: AdminOptions): Route[] {
   const params = z.object({ id: idSchema })
   const response = { description: 'The tenant', schema: governedTenantSchema, headers: ['ETag'] }
   const shown = ({ row, usage }: TenantWithUsage) => governedTenant(plans, row, usage)
@@ -57,6 +61,26 @@ export function adminRoutes({ db, plans, accessToken, accessSeconds }: AdminOpti
         const found = await listTenants(db.worker, filters, after, limit + 1)
         const { data, page } = paged(found, limit, list, ({ row }) => [row.createdAt, row.id])
         return { status: 200, body: { data: data.map(shown), page } }
+      },
+    }),
+    operatorRoute({
+      method: 'post',
+      path: '/admin/tenants',
+      operationId: 'createTenant',
+      summary: 'Make a tenant, and invite its owner by email',
+      tag,
+      // Not in the transaction of its key, which is the worker's; a repetition would make another tenant.
+      idempotency: 'none',
+      body: z.strictObject({
+        name: tenantName,
+        plan: planSchema.default(defaultPlan),
+        owner: z.strictObject({ name: tenantName, email: email().schema }),
+      }),
+      responses: { 201: { ...response, headers: ['ETag', 'Location'] } },
+      handle: async (operator, { body }) => {
+        const id = await foundTenant(db, users, operator, body)
+        const made = await answer(id)
+        return { ...made, status: 201, headers: { ...made.headers, Location: `/api/v1/admin/tenants/${id}` } }
       },
     }),
     operatorRoute({

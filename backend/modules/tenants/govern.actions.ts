@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import sql from 'sql-template-tag'
+import { invite } from '../../entities/invitations/invitation.actions.ts'
+import { createPipeline, defaultPipeline } from '../../entities/pipelines/pipeline.actions.ts'
 import type { Limits } from '../../entities/tenants/plans.ts'
 import { tenantSuspended } from '../../entities/tenants/standing.ts'
 import { differences, tellOfTenant } from '../../entities/tenants/tenant.actions.ts'
 import type { Operator } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { Repository } from '../../kernel/entity/repository.ts'
 import { invalidMember, notFound, stale } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -19,6 +22,30 @@ export interface Governed {
   readonly suspended?: boolean | undefined
   /** Why it is suspended. */
   readonly reason?: string | undefined
+}
+
+/** What a platform operator makes. */
+export interface NewTenant {
+  readonly name: string
+  readonly plan: string
+  readonly owner: { readonly name: string; readonly email: string }
+}
+
+/** Makes a tenant with its first pipeline, and invites its owner. */
+export async function foundTenant(
+  db: Database,
+  users: Repository,
+  operator: Operator,
+  { name, plan, owner }: NewTenant,
+): Promise<string> {
+  const id = newId()
+  await db.transaction(operatorCtx(operator, id), async (tx) => {
+    await tx.query(sql`select create_tenant(${id}, ${name}, false, ${plan})`)
+    await createPipeline(tx, defaultPipeline)
+    await tellOfTenant(tx, 'created', { id, name, version: 1 }, [])
+    await invite(tx, users, { ...owner, role: 'owner' })
+  })
+  return id
 }
 
 /** Changes what the platform says of a tenant; its own log tells who did. Who suspends it says why. */

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
+import { createTokens } from '../auth/tokens.ts'
+import { invitationToken } from '../invitations/token.ts'
 
 let house: TestApp
 let olga: Client
@@ -48,6 +51,24 @@ describe('platform operators', () => {
     }
     expect((await house.alice.patch(`/admin/tenants/${house.alice.tenantId}`, { plan: 'free' })).status).toBe(403)
     expect((await olga.get('/tenant')).status).toBe(403)
+  })
+
+  test('make a tenant whose owner is invited', async () => {
+    const email = `peter.${randomUUID()}@example.com`
+    const made = await olga.post('/admin/tenants', { name: 'Initech', plan: 'team', owner: { name: 'Peter', email } })
+    expect([made.status, made.headers.get('location')]).toEqual([201, `/api/v1/admin/tenants/${made.body.id}`])
+    expect(made.body).toMatchObject({ name: 'Initech', plan: 'team', usage: { users: 0 } })
+    const [{ id }] = await asOwner(
+      house.ownerUrl,
+      async (owner) => (await owner.query('select id from invitations where tenant_id = $1', [made.body.id])).rows,
+    )
+    const token = invitationToken(createTokens(house.config.jwtSecret).mark, id, 1)
+    const accepted = await house.nobody.post('/invitations/accept', { token, password })
+    expect(accepted.body).toMatchObject({ user: { name: 'Peter', role: 'owner' }, tenant: { id: made.body.id } })
+    const peter = await createClient(house.url, accepted.body)
+    expect((await peter.get('/pipelines')).body.data).toHaveLength(1)
+    expect((await peter.build('deal')).ownerId).toBe(peter.userId)
+    expect((await house.alice.post('/admin/tenants', { name: 'Mine', owner: { name: 'A', email } })).status).toBe(403)
   })
 
   test('set plan, limits and features, of which the tenant’s own timeline tells', async () => {

@@ -5,13 +5,8 @@ import type { Module } from '../../kernel/module.ts'
 import { type AdminOptions, adminRoutes } from './admin.routes.ts'
 import { tenantRoutes } from './tenant.routes.ts'
 
-export interface TenantsOptions extends AdminOptions {
-  /** The plan of a new tenant. */
-  readonly defaultPlan: string
-}
-
 /** Tenants: their settings for their own people, and all of them for platform operators. */
-export function tenantsModule(options: TenantsOptions): Module {
+export function tenantsModule(options: AdminOptions): Module {
   const { db, plans, defaultPlan } = options
   if (!(defaultPlan in plans)) throw new Error(`DEFAULT_PLAN: there is no plan ${defaultPlan}; PLANS can add it`)
   return {

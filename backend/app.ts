@@ -43,6 +43,7 @@ import { alikeOf, duplicatesModule } from './modules/duplicates/duplicates.modul
 import { exportFilesAmong } from './modules/exports/export.queries.ts'
 import { exportsModule } from './modules/exports/exports.module.ts'
 import { filesModule } from './modules/files/files.module.ts'
+import { handoverModule } from './modules/handover/handover.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { partsOf } from './modules/health/parts.ts'
 import { importFilesAmong } from './modules/imports/import.queries.ts'
@@ -54,6 +55,7 @@ import { liveModule } from './modules/live/live.module.ts'
 import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
 import { platformModule } from './modules/platform/platform.module.ts'
+import { presenceModule } from './modules/presence/presence.module.ts'
 import { purgeModule } from './modules/purge/purge.module.ts'
 import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
@@ -189,9 +191,12 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     signInSchema,
     signedIn: (signIn, cookie) => signedIn(200, signIn, cookie, { secureCookies }),
   })
+  const online = presenceModule({ db, log, woken: () => wake.committed() })
   const consumers: readonly Module[] = [
     tenants,
     invitations,
+    online.module,
+    handoverModule({ db, entities: nouns, repository: entities.repository }),
     timeline,
     search.module,
     notifications.module,
@@ -277,6 +282,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     corsOrigins: config.corsOrigins,
     activityOf: (event) => activityOf(event, catalogue),
     inbox: notifications.inbox,
+    presence: online.presence,
   })
   const modules: readonly Module[] = [auth, ...consumers, jobs, live]
   health.show([...createMetricReadings(db, subscriptions), ...modules.flatMap((module) => module.readings ?? [])])

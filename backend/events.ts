@@ -167,6 +167,12 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'user.passkey_removed': { sentence: '{actor} removed a passkey', action: 'updated', personal: true },
   'user.password_changed': { sentence: '{actor} changed his password', action: 'updated', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
+  'user.hand_over_requested': {
+    sentence: '{actor} deactivated {name} and gave what was his to another',
+    action: 'unassigned',
+  },
+  // Each record tells that it has another owner.
+  'user.handed_over': { sentence: '', action: null },
   'invitation.created': { sentence: '{actor} invited {name}', action: 'created', personal: true },
   'invitation.resent': { sentence: '{actor} invited {name} again', action: 'sent', personal: true },
   'invitation.revoked': { sentence: '{actor} took the invitation of {name} back', action: 'deleted', personal: true },
@@ -180,6 +186,8 @@ const verbs: Readonly<Record<string, EventKind>> = {
     sentence: '{actor} began to act in the name of a user of the tenant {name}',
     action: 'logged_in',
   },
+  // Who is online is told to sockets, and is no history.
+  'presence.changed': { sentence: '', action: null },
   // The inbox tells about changes; it is none.
   'notification.created': { sentence: '', action: null },
   'notification.updated': { sentence: '', action: null },

@@ -203,6 +203,15 @@ export const operations: Readonly<Record<string, Example>> = {
     params: { id: charlie.tenantId },
     body: { userId: charlie.userId, reason: 'Ticket 7' },
   }),
+  listOnline: nothing,
+  deactivateUser: async ({ alice, join }) => ({
+    ...at((await join('Rob', 'member')).userId),
+    body: { handOverTo: alice.userId },
+  }),
+  getHandOver: async ({ alice, join }) => {
+    const { userId } = await join('Rob', 'member')
+    return at((await alice.post(`/users/${userId}/deactivate`, { handOverTo: alice.userId })).body.id)
+  },
   createInvitation: async () => ({ body: [{ email: `${unique('grace')}@example.com`, role: 'member' }] }),
   listInvitations: nothing,
   resendInvitation: invited(),

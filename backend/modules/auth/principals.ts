@@ -151,12 +151,16 @@ const loadUsers = (db: WorkerTx, users: readonly UserKey[]) =>
           from jsonb_to_recordset(${JSON.stringify(users)}::jsonb) as w("tenantId" uuid, id uuid)) w
     join users u on u.tenant_id = w."tenantId" and u.id = w.id and u.active and u.deleted_at is null`)
 
-/** Of a manager `u`: who is in his teams, and who reports to him, transitively. */
+/** Of a manager `u`: who is in his teams or in teams below them, and who reports to him, transitively. */
 const team: Sql = sql`array(
-  with recursive mine as (
+  with recursive led as (
+    select t.id from teams t
+    where t.tenant_id = u.tenant_id and t.deleted_at is null and (t.id = u.team_id or t.manager_id = u.id)
+    union
+    select t.id from teams t join led on t.parent_id = led.id where t.tenant_id = u.tenant_id and t.deleted_at is null
+  ), mine as (
     select m.id from users m where m.tenant_id = u.tenant_id and m.deleted_at is null
-      and (m.manager_id = u.id or m.team_id = u.team_id
-           or m.team_id in (select t.id from teams t where t.tenant_id = u.tenant_id and t.manager_id = u.id and t.deleted_at is null))
+      and (m.manager_id = u.id or m.team_id = u.team_id or m.team_id in (select led.id from led))
     union
     select m.id from users m join mine on m.manager_id = mine.id where m.tenant_id = u.tenant_id and m.deleted_at is null
   ) select mine.id from mine where u.role = 'manager')`

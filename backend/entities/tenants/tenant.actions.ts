@@ -7,8 +7,8 @@ import { forbidden, rule, stale } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Change } from '../../kernel/events/event.ts'
 import type { Plans } from './plans.ts'
-import { readTenant, type TenantWithUsage } from './tenant.queries.ts'
-import { shownTenant, type TenantRow, type tenantPatchSchema } from './tenant.ts'
+import { readTenant } from './tenant.queries.ts'
+import { shownTenant, type TenantRow, type TenantWithUsage, type tenantPatchSchema } from './tenant.ts'
 
 /** Changes what a tenant says of itself; 403 for who may not set it up, 412 when it is of another version. */
 export async function updateTenant(

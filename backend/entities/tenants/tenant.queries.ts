@@ -1,20 +1,7 @@
 import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
 import { notFound } from '../../kernel/errors.ts'
-import type { TenantRow } from './tenant.ts'
-
-/** How much a tenant has of what plans limit and count. */
-export interface Usage {
-  readonly contacts: number
-  readonly users: number
-  readonly storageBytes: number
-}
-
-/** A tenant with what it uses. */
-export interface TenantWithUsage {
-  readonly row: TenantRow
-  readonly usage: Usage
-}
+import type { TenantWithUsage } from './tenant.ts'
 
 /** The tenant of the context, with what it uses. */
 export async function readTenant(tx: Tx): Promise<TenantWithUsage> {

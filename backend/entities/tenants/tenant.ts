@@ -3,7 +3,6 @@ import { currency, textSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
 import { type Limits, limitsOf, limitsSchema, type Plans } from './plans.ts'
-import type { Usage } from './tenant.queries.ts'
 
 /** A tenant as its row holds it. */
 export interface TenantRow {
@@ -22,6 +21,19 @@ export interface TenantRow {
   readonly createdAt: string
   readonly updatedAt: string
   readonly version: number
+}
+
+/** How much a tenant has of what plans limit and count. */
+export interface Usage {
+  readonly contacts: number
+  readonly users: number
+  readonly storageBytes: number
+}
+
+/** A tenant with what it uses. */
+export interface TenantWithUsage {
+  readonly row: TenantRow
+  readonly usage: Usage
 }
 
 /** Rules that a tenant gives itself. */

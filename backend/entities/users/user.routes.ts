@@ -6,7 +6,7 @@ import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
-import { inviteUser } from '../invitations/invitation.actions.ts'
+import { inviteUser } from './invitation.actions.ts'
 import { createUser, removeUser, updateUser } from './user.actions.ts'
 import { user } from './user.entity.ts'
 

@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag'
-import { tell } from '../../entities/invitations/invitation.actions.ts'
 import { tenantSuspended } from '../../entities/tenants/standing.ts'
+import { tell } from '../../entities/users/invitation.actions.ts'
 import { addMember, createAccount } from '../../entities/users/user.actions.ts'
 import { systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'

@@ -1,7 +1,12 @@
 import { z } from 'zod'
 import { limitsSchema, type Plans } from '../../entities/tenants/plans.ts'
-import { findTenant, listTenants, type TenantWithUsage } from '../../entities/tenants/tenant.queries.ts'
-import { governedTenant, governedTenantSchema, tenantName } from '../../entities/tenants/tenant.ts'
+import { findTenant, listTenants } from '../../entities/tenants/tenant.queries.ts'
+import {
+  governedTenant,
+  governedTenantSchema,
+  type TenantWithUsage,
+  tenantName,
+} from '../../entities/tenants/tenant.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
-import { roles } from '../users/user.entity.ts'
+import { roles } from './user.entity.ts'
 
 /** Days in which an invitation can be accepted. */
 export const invitedFor = 7

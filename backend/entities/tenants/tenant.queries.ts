@@ -1,5 +1,6 @@
 import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx, WorkerTx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import { notFound } from '../../kernel/errors.ts'
 import type { TenantWithUsage } from './tenant.ts'
 
@@ -44,13 +45,11 @@ export async function findTenant(db: WorkerTx, id: string): Promise<TenantWithUs
   return found
 }
 
-const time = (column: string): string => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-
 const printedRow: Sql = raw(`
   jsonb_build_object('id', t.id, 'name', t.name, 'timezone', t.timezone, 'locale', t.locale, 'currency', t.currency,
     'plan', t.plan, 'limits', t.limits, 'flags', t.flags, 'settings', t.settings,
-    'suspendedAt', ${time('t.suspended_at')}, 'suspensionReason', t.suspension_reason,
-    'createdAt', ${time('t.created_at')}, 'updatedAt', ${time('t.updated_at')}, 'version', t.version)`)
+    'suspendedAt', ${timeSql('t.suspended_at')}, 'suspensionReason', t.suspension_reason,
+    'createdAt', ${timeSql('t.created_at')}, 'updatedAt', ${timeSql('t.updated_at')}, 'version', t.version)`)
 
 const printedUsage: Sql = sql`(
   select jsonb_build_object(

@@ -1,5 +1,6 @@
 import sql, { empty, raw, type Sql } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import type { Invitation } from './invitation.ts'
 
 /** How an invitation stands. */
@@ -38,9 +39,7 @@ const standing: Sql = sql`
   case when i.accepted_at is not null then 'accepted' when i.revoked_at is not null then 'revoked'
        when i.expires_at <= now() then 'expired' else 'pending' end`
 
-const timeSql = (column: string): Sql => raw(`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`)
-
 const printed: Sql = sql`
   i.id, i.email, i.name, i.role, i.team_id as "teamId", coalesce(i.accepted_by_id, i.user_id) as "userId", ${standing} as status,
-  i.created_by_id as "createdById", ${timeSql('i.created_at')} as "createdAt", ${timeSql('i.sent_at')} as "sentAt",
-  ${timeSql('i.expires_at')} as "expiresAt", ${timeSql('i.accepted_at')} as "acceptedAt"`
+  i.created_by_id as "createdById", ${raw(timeSql('i.created_at'))} as "createdAt", ${raw(timeSql('i.sent_at'))} as "sentAt",
+  ${raw(timeSql('i.expires_at'))} as "expiresAt", ${raw(timeSql('i.accepted_at'))} as "acceptedAt"`

@@ -1,6 +1,7 @@
-import sql, { raw, type Sql } from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, planCache } from '../../kernel/db/plan.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 import { columnOf, type Entity } from '../../kernel/entity/define.ts'
 import type { Field } from '../../kernel/entity/fields.ts'
 import type { HandOver } from './hand-over.ts'
@@ -67,9 +68,7 @@ export async function readHandOver(tx: Tx, id: string): Promise<HandOver | undef
   const [found] = await tx.query<HandOver>(sql`
     select h.id, h.from_id as "fromId", h.to_id as "toId", h.status, h.total, h.moved, h.failure,
       coalesce((select sum(m.value::integer) from jsonb_each_text(h.moved) m), 0)::integer as processed,
-      ${time('h.created_at')} as "createdAt", ${time('h.completed_at')} as "completedAt"
+      ${raw(timeSql('h.created_at'))} as "createdAt", ${raw(timeSql('h.completed_at'))} as "completedAt"
     from hand_overs h where h.tenant_id = ${tx.ctx.tenantId} and h.id = ${id}`)
   return found
 }
-
-const time = (column: string): Sql => raw(`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`)

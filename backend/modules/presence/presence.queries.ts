@@ -1,5 +1,6 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { WorkerTx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 
 /** A user of a tenant. */
 export interface Person {
@@ -68,7 +69,7 @@ export const listOnline = (
   limit: number,
 ): Promise<{ userId: string; since: string }[]> =>
   db.query(sql`
-    select p.user_id as "userId", to_char(min(p.since) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as since
+    select p.user_id as "userId", ${raw(timeSql('min(p.since)'))} as since
     from presences p join live_processes l on l.id = p.process_id and l.seen_at > now() - make_interval(secs => ${silence})
     where p.tenant_id = ${tenantId} and (${after}::uuid is null or p.user_id > ${after}::uuid)
     group by p.user_id order by p.user_id limit ${limit}`)

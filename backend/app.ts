@@ -33,6 +33,7 @@ import { proveMember, startSession } from './modules/auth/auth.actions.ts'
 import { authModule } from './modules/auth/auth.module.ts'
 import { provedByBearer } from './modules/auth/bearer.ts'
 import type { AuthDeps } from './modules/auth/deps.ts'
+import { render } from './modules/auth/mails/letter.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
 import { accessTokenSeconds, createTokens } from './modules/auth/tokens.ts'
@@ -184,6 +185,8 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     users,
     plans,
     mark: tokens.mark,
+    base,
+    post: async (id, to, letter) => void (await email.send({ id, to, ...render(to.name, letter) })),
     prove: (caller, credentials) => proveMember(accounts, caller, credentials),
     provedBy: (caller) => provedByBearer(db, authenticator, caller),
     startSession: (tx, accountId, userId, caller, factor) =>

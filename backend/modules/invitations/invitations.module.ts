@@ -2,12 +2,14 @@ import sql from 'sql-template-tag'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Module } from '../../kernel/module.ts'
 import { type InvitationOptions, invitationRoutes } from './invitation.routes.ts'
+import { invitationMail, type MailingDeps } from './mailing.ts'
 
 /** How people become members by themselves: by a link that they are mailed. */
-export function invitationsModule<SignIn>(options: InvitationOptions<SignIn>): Module {
+export function invitationsModule<SignIn>(options: InvitationOptions<SignIn> & MailingDeps): Module {
   return {
     name: 'invitations',
     routes: invitationRoutes(options),
+    jobs: [invitationMail(options)],
     schedules: [
       {
         name: 'invitations.expire',

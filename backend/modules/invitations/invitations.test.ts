@@ -1,20 +1,28 @@
 import { randomUUID } from 'node:crypto'
+import { generate } from 'otplib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
+import { type Mailbox, startMailbox } from '../../test/mailbox.ts'
 import { importTable } from '../../test/tables.ts'
 import { createTokens } from '../auth/tokens.ts'
 import { invitationToken } from './token.ts'
 
+let mailbox: Mailbox
 let house: TestApp
 let alice: Client
 
 beforeAll(async () => {
-  house = await startTestApp()
+  mailbox = await startMailbox()
+  const PUBLIC_URL = 'https://crm.example.com/'
+  house = await startTestApp({ environment: { SMTP_URL: mailbox.url, EMAIL_FROM: 'crm@example.com', PUBLIC_URL } })
   alice = house.alice
 })
-afterAll(() => house.stop())
+afterAll(async () => {
+  await house?.stop()
+  await mailbox?.stop()
+})
 
 const someone = () => `grace.${randomUUID()}@example.com`
 const tokenOf = (id: string, generation = 1) =>
@@ -25,6 +33,13 @@ const invited = async (more: object = {}) => {
   const { status, body } = await alice.post('/invitations', { email: someone(), ...more })
   expect(status).toBe(201)
   return body
+}
+
+/** Gives somebody an authenticator, and one of the codes that stand in for it. */
+async function enrol(who: Client): Promise<string> {
+  const { secret } = (await who.post('/auth/2fa/enable', { password })).body
+  const { body } = await who.post('/auth/2fa/verify', { code: await generate({ secret }) })
+  return body.recoveryCodes[0]
 }
 
 describe('an invitation', () => {
@@ -111,6 +126,39 @@ describe('an invitation', () => {
   })
 })
 
+describe('the mail of an invitation', () => {
+  const linkIn = (text = '') => /https:\/\/crm\.example\.com\/accept-invitation\?token=([\w.-]+)/.exec(text)?.[1] ?? ''
+
+  test('carries the link, and says who invites where', async () => {
+    const asked = await invited({ name: 'Grace <b>Hopper</b>' })
+    const mail = await mailbox.newest(asked.email, /Your invitation to Acme/)
+    expect(mail.to).toMatchObject([{ address: asked.email, name: 'Grace <b>Hopper</b>' }])
+    expect(mail.text).toContain('Alice invites you')
+    expect(mail.html).not.toContain('<b>')
+    expect(linkIn(mail.text)).toBe(tokenOf(asked.id))
+    const { status, body } = await accept(linkIn(mail.text), { password })
+    expect(status).toBe(200)
+    // Who reads the mail has the address.
+    const grace = await createClient(house.url, body)
+    expect((await grace.get('/auth/me')).body.emailVerifiedAt).toEqual(expect.any(String))
+  })
+
+  test('comes again with another link, and to who is added without a password', async () => {
+    const asked = await invited()
+    const first = await mailbox.newest(asked.email, /invitation/)
+    await alice.post(`/invitations/${asked.id}/resend`)
+    const second = await eventually(
+      async () => mailbox.received(asked.email).find(({ text }) => linkIn(text) !== linkIn(first.text)),
+      'the second mail',
+    )
+    expect((await accept(linkIn(first.text))).status).toBe(400)
+    expect((await accept(linkIn(second.text))).status).toBe(200)
+    const email = someone()
+    await alice.post('/users', { name: 'Ada', email })
+    expect((await mailbox.newest(email, /invitation/)).text).toContain('Hello Ada')
+  })
+})
+
 describe('several invitations', () => {
   test('go out together or not at all', async () => {
     const [first, second] = [someone(), someone()]
@@ -161,6 +209,16 @@ describe('who has an account already', () => {
     const { status, body } = await accept(tokenOf(id), { password, name: 'Dora at Acme' })
     expect([status, body.tenant.id, body.user.name]).toEqual([200, alice.tenantId, 'Dora at Acme'])
     expect((await dora.get('/auth/me')).body.tenants).toHaveLength(2)
+  })
+
+  test('shows its second factor too', async () => {
+    const dora = await house.found('Doras', 'Dora')
+    const totp = await enrol(dora)
+    const { id } = await invited({ email: dora.email, name: 'Dora' })
+    const refused = await accept(tokenOf(id), { password })
+    expect([refused.status, refused.body.code]).toEqual([401, 'TWO_FACTOR_REQUIRED'])
+    expect((await accept(tokenOf(id), { password, totp: '000000' })).status).toBe(401)
+    expect((await accept(tokenOf(id), { password, totp })).status).toBe(200)
   })
 
   test('accepts by being signed in, and nobody else does for him', async () => {

@@ -12,8 +12,8 @@ export interface InvitationFacts {
 export const writeInvitation = ({ inviter, tenant, url, expiresAt }: InvitationFacts) => ({
   subject: `Your invitation to ${tenant}`,
   paragraphs: [
-    `${inviter ?? 'the administration'} invites you to work in ${tenant} with ClientForge. Accept it here:`,
-    `The link is good once, until ${expiresAt.slice(0, 10)}. If you do not know what this is about, there is nothing to do.`,
+    `${inviter ?? 'whoever runs this installation'} invites you to work in ${tenant} with ClientForge. Accept it here:`,
+    `The link is good once, until ${expiresAt.slice(0, 10)}. If you do not know what this is about, there is nothing to do: without it nothing happens.`,
   ],
   link: { label: 'Accept the invitation', url },
 })

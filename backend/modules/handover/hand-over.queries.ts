@@ -33,9 +33,13 @@ export function lockHeld(tx: Tx, held: Held, userId: string, limit: number): Pro
   const { entity, member, field } = held
   const made = plans(`lock ${entity.type} ${member}`, (bind) => {
     const [tenant, user] = [bind('tenant', 'uuid'), bind('user', 'uuid')]
+    const column = `r.${columnOf(member, field)}`
+    // Asked of the row too: what was given to somebody else while we waited for it is no longer his.
+    const his = field.side === 'links' ? `${user} = any(${column})` : `${column} = ${user}`
     return `
-      select r.id, to_jsonb(r.${columnOf(member, field)}) as value from ${entity.table} r
-      where r.tenant_id = ${tenant} and r.deleted_at is null and r.id in (${holdersSql(held, tenant, user)} limit ${bind('limit', 'integer')})
+      select r.id, to_jsonb(${column}) as value from ${entity.table} r
+      where r.tenant_id = ${tenant} and r.deleted_at is null and ${his}
+        and r.id in (${holdersSql(held, tenant, user)} limit ${bind('limit', 'integer')})
       order by r.id for no key update of r`
   })
   return tx.query(fill(made, { tenant: tx.ctx.tenantId, user: userId, limit }))

@@ -34,7 +34,7 @@ export async function runHandOver(deps: HandOverDeps, work: HandOverWork): Promi
   const held = heldMembers(deps.entities)
   if (handOver.total === null) await begin(tx, handOver, held)
   for (const each of held) {
-    for (let moved = atOnce; moved > 0; ) {
+    for (let moved = 0; moved > 0 || (await countHeld(tx, each, handOver.fromId)) > 0; ) {
       signal.throwIfAborted()
       moved = await deps.db.transaction(ctx, (some) => moveSome(some, deps, each, handOver))
     }

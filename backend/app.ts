@@ -7,7 +7,10 @@ import { createCustomFields } from './entities/custom-fields/custom-field.querie
 import { addProductLines } from './entities/deals/line-item.actions.ts'
 import { createEntities } from './entities/index.ts'
 import { task } from './entities/tasks/task.entity.ts'
+import { plansWith } from './entities/tenants/plans.ts'
+import { createStandings, holdingTenants } from './entities/tenants/standing.ts'
 import { createCatalogue } from './events.ts'
+import { systemCtx } from './kernel/context.ts'
 import { type ConnectedDatabase, connectDatabase } from './kernel/db/connect.ts'
 import { masking } from './kernel/entity/masking.ts'
 import { redirecting } from './kernel/entity/redirect.ts'
@@ -33,11 +36,14 @@ import { createSecrets } from './kernel/secrets.ts'
 import { accessModule } from './modules/access/access.module.ts'
 import { signedIn, signInSchema } from './modules/auth/answers.ts'
 import { createAttempts } from './modules/auth/attempts.ts'
-import { signInMember } from './modules/auth/auth.actions.ts'
+import { proveMember, signInMember, startSession } from './modules/auth/auth.actions.ts'
 import { authModule } from './modules/auth/auth.module.ts'
+import { provedByBearer } from './modules/auth/bearer.ts'
+import type { AuthDeps } from './modules/auth/deps.ts'
+import { render } from './modules/auth/mails/letter.ts'
 import { createOperators } from './modules/auth/operators.ts'
 import { createPrincipals } from './modules/auth/principals.ts'
-import { createTokens } from './modules/auth/tokens.ts'
+import { accessTokenSeconds, createTokens } from './modules/auth/tokens.ts'
 import { contactingModule } from './modules/contacting/contacting.module.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
@@ -45,10 +51,12 @@ import { alikeOf, duplicatesModule } from './modules/duplicates/duplicates.modul
 import { exportFilesAmong } from './modules/exports/export.queries.ts'
 import { exportsModule } from './modules/exports/exports.module.ts'
 import { filesModule } from './modules/files/files.module.ts'
+import { handoverModule } from './modules/handover/handover.module.ts'
 import { healthModule } from './modules/health/health.module.ts'
 import { partsOf } from './modules/health/parts.ts'
 import { importFilesAmong } from './modules/imports/import.queries.ts'
 import { importsModule } from './modules/imports/imports.module.ts'
+import { invitationsModule } from './modules/invitations/invitations.module.ts'
 import { completedJobs, forgetCompleted } from './modules/jobs/completed.ts'
 import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { limitsModule } from './modules/limits/limits.module.ts'
@@ -59,11 +67,13 @@ import { mergingModule } from './modules/merging/merging.module.ts'
 import { notificationsModule } from './modules/notifications/notifications.module.ts'
 import { oidcModule } from './modules/oidc/oidc.module.ts'
 import { platformModule } from './modules/platform/platform.module.ts'
+import { presenceModule } from './modules/presence/presence.module.ts'
 import { purgeModule } from './modules/purge/purge.module.ts'
 import { remindersModule } from './modules/reminders/reminders.module.ts'
 import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
+import { tenantsModule } from './modules/tenants/tenants.module.ts'
 import { activityOf, activitySchema, maskActivity } from './modules/timeline/activity.ts'
 import { timelineModule } from './modules/timeline/timeline.module.ts'
 
@@ -105,6 +115,8 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const tokens = createTokens(config.jwtSecret)
   const operators = createOperators({ db, tokens, log, configured: config.platformAdmin })
   const principals = createPrincipals(db, tokens, operators)
+  const plans = plansWith(config.plans)
+  const standings = createStandings((tenantId) => db.tenant(systemCtx(tenantId)), plans)
   const customFields = createCustomFields(db)
   const entities = createEntities(db, customFields)
   const nouns = entities.registry.entities
@@ -122,22 +134,19 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   })
   const users = entities.repository('user')
   const secureCookies = config.publicUrl?.startsWith('https:') ?? false
-  const types = [...nouns.keys()]
+  const { registration, defaultPlan } = config
   const { email } = await openEmail({ ...config.email, storageDir: config.storageDir, log })
   const secrets = createSecrets([config.encryptionKey, ...config.oldEncryptionKeys])
-  const signing = {
+  const accounts: AuthDeps = {
     db,
     tokens,
     users,
     operators,
+    defaultPlan,
     attempts: createAttempts(db),
     secrets,
-    email,
     base,
     origins: config.corsOrigins,
-    registration: config.registration,
-    secureCookies,
-    types,
   }
   const oidc = oidcModule({
     db,
@@ -148,29 +157,27 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     secureCookies,
     rightsOf: rightsOfUser,
     signInSchema,
-    signIn: async (caller, known, cookie) => signedIn(200, await signInMember(signing, caller, known), cookie, signing),
+    signIn: async (caller, known, cookie) =>
+      signedIn(200, await signInMember(accounts, caller, known), cookie, { secureCookies }),
   })
-  const authenticator = withBearers(principals, [...machines.bearers, oidc.bearer])
-  const forgetPrincipals: typeof principals.forget = (events) => {
-    for (const one of [principals, machines, oidc.bearer]) one.forget(events)
+  const authenticator = holdingTenants(withBearers(principals, [...machines.bearers, oidc.bearer]), standings)
+  const forget: typeof principals.forget = (events) => {
+    for (const one of [principals, standings, machines, oidc.bearer]) one.forget(events)
+    for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
   }
   db.onCommit((events) => {
     for (const event of events) bus.emit(event)
     wake.committed()
   })
   // This process drops its caches at the commit; what others changed comes through the tail.
-  bus.on('*.*', (event) => forgetPrincipals([event]))
-  bus.on('custom_field.*', (event) => customFields.forget(event.tenantId))
-  tail.listen((events) => {
-    forgetPrincipals(events)
-    for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
-  })
+  bus.on('*.*', (event) => forget([event]))
+  tail.listen(forget)
 
   const store = openFiles({ storageDir: config.storageDir, secret: config.jwtSecret, base })
   const search = searchModule({ db, log, entities: nouns })
   const notifications = notificationsModule({ db, log, entities: nouns, rightsOf: principals.rightsOf })
   const timeline = timelineModule({ db, log, entities: nouns, catalogue, keepMonths: config.timelineKeepMonths })
-  const auth = authModule(signing)
+  const auth = authModule({ ...accounts, email, registration, secureCookies, types: [...nouns.keys()] })
   const duplicates = duplicatesModule({ db, entities: nouns, repository: entities.repository })
   const rightsOf = async (tenantId: string, id: string) =>
     (await rightsOfUser(tenantId, id)) ?? machines.rightsOf(tenantId, id)
@@ -196,7 +203,35 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const counter = createRateCounter()
   const rates = openRates({ redisUrl: config.redisUrl, worker: db.worker, log })
   const limits = limitsModule({ db, log, counter, store: rates })
+  const tenants = tenantsModule({
+    db,
+    plans,
+    defaultPlan,
+    users,
+    accessToken: ({ userId, tenantId, role, sessionId }) =>
+      tokens.issueAccess({ sub: userId, tid: tenantId, role, sid: sessionId }),
+    accessSeconds: accessTokenSeconds,
+  })
+  const invitations = invitationsModule({
+    db,
+    users,
+    plans,
+    mark: tokens.mark,
+    base,
+    post: async (id, to, letter) => void (await email.send({ id, to, ...render(to.name, letter) })),
+    prove: (caller, credentials) => proveMember(accounts, caller, credentials),
+    provedBy: (caller) => provedByBearer(db, authenticator, caller),
+    startSession: (tx, accountId, userId, caller, factor) =>
+      startSession(accounts, tx, accountId, userId, caller, factor),
+    signInSchema,
+    signedIn: (signIn, cookie) => signedIn(200, signIn, cookie, { secureCookies }),
+  })
+  const online = presenceModule({ db, log, woken: () => wake.committed() })
   const consumers: readonly Module[] = [
+    tenants,
+    invitations,
+    online.module,
+    handoverModule({ db, entities: nouns, repository: entities.repository }),
     timeline,
     search.module,
     notifications.module,
@@ -293,6 +328,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     addressOf: createAddressOf(config.trustProxy),
     activityOf: (event) => activityOf(event, catalogue),
     inbox: notifications.inbox,
+    presence: online.presence,
   })
   const modules: readonly Module[] = [auth, limits, ...consumers, jobs, live]
   health.show([...createMetricReadings(db, subscriptions), ...modules.flatMap((module) => module.readings ?? [])])

@@ -16,6 +16,17 @@ const list = z.string().transform((text) =>
     .filter((item) => item !== ''),
 )
 
+const limitNames = z.enum(['contacts', 'users', 'storageBytes', 'callsPerMinute'])
+
+function readJson(text: string, context: z.RefinementCtx): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    context.addIssue('must be JSON')
+    return z.NEVER
+  }
+}
+
 /** Every variable of the environment, declared once: what it may be, what it is when absent, and its sentence for `.env.example`. */
 export const environmentSchema = z.object({
   PORT: z.coerce
@@ -109,6 +120,19 @@ export const environmentSchema = z.object({
     .describe(
       'OpenID issuers whose people sign in here, a JSON list: [{"id","issuer","clientId","clientSecret","tenant" or "tenantClaim","roles","jit","domains","audience","page"}].',
     ),
+  DEFAULT_PLAN: z
+    .string()
+    .min(1)
+    .default('unlimited')
+    .describe('Plan of a new tenant: free, team, business, unlimited, or one of PLANS.'),
+  PLANS: z
+    .string()
+    .transform(readJson)
+    .pipe(z.record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/), z.partialRecord(limitNames, z.int().min(0).nullable())))
+    .optional()
+    .describe(
+      'Plans beside or instead of the standard ones, as JSON: {"free":{"contacts":500,"users":2,"storageBytes":null,"callsPerMinute":120}}.',
+    ),
   PLATFORM_ADMIN_EMAIL: z
     .email()
     .max(320)
@@ -177,6 +201,9 @@ export interface Config {
   readonly oldEncryptionKeys: readonly string[]
   readonly registration: 'open' | 'invite' | 'off'
   readonly issuers: readonly Issuer[]
+  /** The plan of a new tenant, and plans that differ from the standard ones. */
+  readonly defaultPlan: string
+  readonly plans: Readonly<Record<string, Readonly<Partial<Record<z.output<typeof limitNames>, number | null>>>>>
   /** Who signs in as the platform operator; undefined when nobody can. */
   readonly platformAdmin: { readonly email: string; readonly password: string } | undefined
   readonly email: {
@@ -248,6 +275,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     oldEncryptionKeys: env.ENCRYPTION_KEYS_OLD,
     registration: env.REGISTRATION,
     issuers: env.OIDC_ISSUERS ?? [],
+    defaultPlan: env.DEFAULT_PLAN,
+    plans: env.PLANS ?? {},
     platformAdmin:
       env.PLATFORM_ADMIN_EMAIL === undefined || env.PLATFORM_ADMIN_PASSWORD === undefined
         ? undefined

@@ -187,6 +187,27 @@ const verbs: Readonly<Record<string, EventKind>> = {
     action: 'deleted',
     personal: true,
   },
+  'user.hand_over_requested': {
+    sentence: '{actor} deactivated {name} and gave what was his to another',
+    action: 'unassigned',
+  },
+  // Each record tells that it has another owner.
+  'user.handed_over': { sentence: '', action: null },
+  'invitation.created': { sentence: '{actor} invited {name}', action: 'created', personal: true },
+  'invitation.resent': { sentence: '{actor} invited {name} again', action: 'sent', personal: true },
+  'invitation.revoked': { sentence: '{actor} took the invitation of {name} back', action: 'deleted', personal: true },
+  'invitation.accepted': { sentence: '{actor} accepted the invitation', action: 'updated', personal: true },
+  'tenant.created': { sentence: '{actor} made the tenant {name}', action: 'created' },
+  'tenant.updated': { sentence: '{actor} changed {fields} of the tenant {name}', action: 'updated' },
+  'tenant.governed': { sentence: '{actor} changed {fields} of the tenant {name}', action: 'updated' },
+  'tenant.suspended': { sentence: '{actor} suspended the tenant {name}', action: 'updated' },
+  'tenant.resumed': { sentence: '{actor} resumed the tenant {name}', action: 'restored' },
+  'tenant.impersonated': {
+    sentence: '{actor} began to act in the name of a user of the tenant {name}',
+    action: 'logged_in',
+  },
+  // Who is online is told to sockets, and is no history.
+  'presence.changed': { sentence: '', action: null },
   // The inbox tells about changes; it is none.
   'notification.created': { sentence: '', action: null },
   'notification.updated': { sentence: '', action: null },

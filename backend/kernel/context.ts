@@ -6,6 +6,8 @@ export interface Actor {
   readonly id: string | null
   readonly type: 'user' | 'api_key' | 'service' | 'import' | 'job' | 'system'
   readonly name: string
+  /** The platform operator who acts in a user's name. */
+  readonly operator?: { readonly id: string; readonly email: string }
 }
 
 /** Whether a program acts, and no person: an API key or a service account. */

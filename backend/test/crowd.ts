@@ -176,8 +176,9 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
   ],
   [
     'teams',
-    `insert into teams (tenant_id, id, name, manager_id, ${common})
-     select ${tenant}, ${id('b')}, 'Team ' || i, case when i % 3 > 0 then ${owner} end, ${commonValues} from ${all}`,
+    `insert into teams (tenant_id, id, name, manager_id, parent_id, ${common})
+     select ${tenant}, ${id('b')}, 'Team ' || i, case when i % 3 > 0 then ${owner} end,
+       case when i < 9 then ${id('b', '9')} when i % 4 > 0 then ${id('b', '10 + i % 90')} end, ${commonValues} from ${all}`,
   ],
   [
     'users',

@@ -131,6 +131,8 @@ describe('the application’s role', () => {
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
       await who.post(`/deals/${made.deal?.id}/line-items`, { name: 'Engine', unitPrice: 1 })
       await who.post('/api-keys', { name: 'Sync', scopes: ['contact:read'] })
+      const left = await who.post('/users', { name: 'Left', email: `${randomUUID()}@example.com` })
+      await who.post(`/users/${left.body.id}/deactivate`, { handOverTo: who.userId })
       await who.build('interaction', { participants: [{ type: 'contact', id: made.contact?.id }] })
     }
     const twins = [(await house.alice.build('contact')).id, (await house.alice.build('contact')).id]
@@ -205,8 +207,12 @@ describe('the front door', () => {
       answers.push([id, status, body.code])
     }
     // Taking out of one's own index what is not in it is done already; the next test sees that ours keeps it.
-    const expected = (id: string) => (id === 'unindexRecord' ? [id, 204, undefined] : [id, 404, 'NOT_FOUND'])
-    expect(answers).toEqual(walked.map(({ id }) => expected(id)))
+    const expected = ({ id, path }: { id: string; path: string }) => {
+      // What is the platform's alone is refused before it is looked for.
+      if (path.includes('/admin/')) return [id, 403, 'FORBIDDEN']
+      return id === 'unindexRecord' ? [id, 204, undefined] : [id, 404, 'NOT_FOUND']
+    }
+    expect(answers).toEqual(walked.map(expected))
   }, 60_000)
 
   test('a stranger takes nothing out of our search', async () => {

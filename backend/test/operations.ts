@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { generate } from 'otplib'
 import { openFiles } from '../adapters/files/index.ts'
+import { createTokens } from '../modules/auth/tokens.ts'
+import { invitationToken } from '../modules/invitations/token.ts'
 import type { TestApp } from './app.ts'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { type Cast, password } from './cast.ts'
@@ -201,6 +203,38 @@ export const operations: Readonly<Record<string, Example>> = {
     const body = { grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret }
     return { body: new URLSearchParams(body) }
   },
+  listTenants: operating(),
+  createTenant: operating({ name: 'Initech', owner: { name: 'Peter', email: 'peter@initech.example' } }),
+  getTenantOfPlatform: governed(),
+  governTenant: governed({ featureFlags: { beta: true } }),
+  impersonateUser: async ({ operator, charlie }) => ({
+    as: await operator(),
+    params: { id: charlie.tenantId },
+    body: { userId: charlie.userId, reason: 'Ticket 7' },
+  }),
+  listOnline: nothing,
+  deactivateUser: async ({ alice, join }) => ({
+    ...at((await join('Rob', 'member')).userId),
+    body: { handOverTo: alice.userId },
+  }),
+  getHandOver: async ({ alice, join }) => {
+    const { userId } = await join('Rob', 'member')
+    return at((await alice.post(`/users/${userId}/deactivate`, { handOverTo: alice.userId })).body.id)
+  },
+  createInvitation: async () => ({ body: [{ email: `${unique('grace')}@example.com`, role: 'member' }] }),
+  listInvitations: nothing,
+  resendInvitation: invited(),
+  deleteInvitation: invited(),
+  acceptInvitation: async (house) => {
+    const { id } = await invitationOf(house)
+    const token = invitationToken(createTokens(house.config.jwtSecret).mark, id, 1)
+    return { body: { token, name: 'Grace', password } }
+  },
+  switchTenant: async ({ alice }) => ({ body: { tenantId: alice.tenantId } }),
+  deleteOtherSessions: async ({ join }) => ({ as: await join('Leo', 'member') }),
+  deleteUserSessions: colleague(),
+  getTenant: nothing,
+  updateTenant: async () => ({ body: { timezone: 'Europe/Berlin' } }),
 
   listActivities: nothing,
   listMyActivities: nothing,
@@ -427,6 +461,23 @@ function colleague(body?: unknown): Example {
 
 function operating(body?: unknown, call: Call = {}): Example {
   return async ({ operator }) => ({ as: await operator(), ...(body ? { body } : {}), ...call })
+}
+
+/** What a platform operator does with Charlie's tenant. */
+function governed(body?: unknown): Example {
+  return async ({ operator, charlie }) => ({
+    as: await operator(),
+    params: { id: charlie.tenantId },
+    ...(body ? { body } : {}),
+  })
+}
+
+async function invitationOf({ alice }: Cast): Promise<{ id: string }> {
+  return (await alice.post('/invitations', { email: `${unique('grace')}@example.com` })).body
+}
+
+function invited(): Example {
+  return async (cast) => at((await invitationOf(cast)).id)
 }
 
 async function nothing(): Promise<Call> {

@@ -37,6 +37,15 @@ export async function endAccountSessions(tx: Tx, accountId: string, reason: EndR
     tx.appended({ tenantId, name: 'session.ended', type: 'session', recordId: id, version: null })
 }
 
+/** Ends all sessions of a user but one. */
+export async function endOtherSessions(tx: Tx, userId: string, kept: string | null): Promise<void> {
+  const rows = await tx.query<{ id: string }>(sql`
+    update sessions set ended_at = now(), end_reason = 'signed_out'
+    where tenant_id = ${tx.ctx.tenantId} and user_id = ${userId} and id is distinct from ${kept}::uuid and ended_at is null
+    returning id`)
+  await tell(tx, userId, rows, 'signed_out')
+}
+
 const tell = (tx: Tx, userId: string, rows: readonly { id: string }[], reason: EndReason): Promise<void> =>
   appendEvents(
     tx,

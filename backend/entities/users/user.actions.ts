@@ -2,7 +2,7 @@ import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Made } from '../../kernel/entity/insert.ts'
 import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
-import { conflict, duplicate, forbidden, invalidMember, rule } from '../../kernel/errors.ts'
+import { conflict, duplicate, forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
 import { endSessions } from './session.actions.ts'
@@ -95,6 +95,13 @@ export async function removeUser(tx: Tx, users: Repository, id: string, expected
   await endSessions(tx, id, 'removed')
 }
 
+/** Locks a member; 404 when there is none, 403 when he is an owner and the caller is not. */
+export async function lockMember(tx: Tx, id: string): Promise<void> {
+  const member = await lockUser(tx, id)
+  if (!member) throw notFound()
+  refuseRole(tx, member.role)
+}
+
 interface Locked {
   readonly role: string
   readonly roleId: string | null
@@ -107,8 +114,9 @@ async function lockUser(tx: Tx, id: string): Promise<Locked | undefined> {
   return row
 }
 
-function refuseRole(tx: Tx, ...touched: unknown[]): void {
-  if (touched.includes('owner') && tx.ctx.rights.role !== 'owner')
+/** Only owners make and unmake owners; 403. */
+export function refuseRole(tx: Tx, ...touched: unknown[]): void {
+  if (touched.includes('owner') && !['owner', 'system'].includes(tx.ctx.rights.role))
     throw forbidden('Only an owner makes and unmakes owners')
 }
 

@@ -3,9 +3,10 @@ import type { Database } from '../../kernel/db/database.ts'
 import { recordAnswer } from '../../kernel/entity/answer.ts'
 import { email, idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
-import { forbidden, rule } from '../../kernel/errors.ts'
+import { forbidden } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { inviteUser } from './invitation.actions.ts'
 import { createUser, removeUser, updateUser } from './user.actions.ts'
 import { user } from './user.entity.ts'
 
@@ -24,7 +25,7 @@ export function userRoutes({ db, records: users }: { db: Database; records: Repo
       method: 'post',
       path: '/users',
       operationId: 'createUser',
-      summary: 'Add a member who signs in with a password',
+      summary: 'Add a member: with a password he signs in at once, without he is invited',
       tag: 'users',
       body: withPassword,
       responses: { 201: { ...record, headers: ['ETag', 'Location'] } },
@@ -32,9 +33,9 @@ export function userRoutes({ db, records: users }: { db: Database; records: Repo
       handle: async (ctx, { body }) => {
         if (ctx.rights.scope('user', 'create') === 'none') throw forbidden('Your role may not add members')
         const { password, ...values } = body
-        if (password === undefined)
-          throw rule('INVITATIONS_NOT_OFFERED', 'Give a password; invitations are not offered yet')
-        const made = await db.transaction(ctx, (tx) => createUser(tx, users, values, password))
+        const made = await db.transaction(ctx, (tx) =>
+          password === undefined ? inviteUser(tx, users, values) : createUser(tx, users, values, password),
+        )
         const answer = recordAnswer(made)
         return { ...answer, status: 201, headers: { ...answer.headers, Location: `/api/v1/users/${made.id}` } }
       },

@@ -1,4 +1,4 @@
-import { conflict, duplicate, invalidMember, type Problem, rule, unavailable } from '../errors.ts'
+import { conflict, duplicate, invalidMember, Problem, rule, unavailable } from '../errors.ts'
 
 /** What an error of the database means to a caller; undefined when it is a defect of ours. */
 export function problemOf(error: unknown): Problem | undefined {
@@ -58,6 +58,8 @@ const table: Readonly<Record<string, (error: DatabaseError) => Problem>> = {
   // raised by our own triggers: a member's value, and a rule of the business (its code in `column`)
   CF400: (error) => invalidMember(error.column ?? '', error.message),
   CF422: (error) => rule(error.column ?? 'RULE', error.message),
+  // raised where a tenant has as much of something as it may: the numbers stand in the detail
+  CF403: ({ message, detail = '{}' }) => new Problem(403, 'PLAN_LIMIT_REACHED', message, { extra: JSON.parse(detail) }),
 }
 
 /** Under row-level security Postgres keeps the key to itself; then the constraint's name tells. */

@@ -10,6 +10,8 @@ export interface SignedIn {
   readonly pending?: Problem | undefined
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
+  /** Calls that the tenant's plan gives all its users and keys within a minute; null or absent: as many as they like. */
+  readonly callsPerMinute?: number | null
 }
 
 /** A platform operator whose token was good. */

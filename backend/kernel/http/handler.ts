@@ -4,6 +4,7 @@ import { forbidden } from '../errors.ts'
 import type { SignedIn, SignedInOperator } from './authenticator.ts'
 import { type Key, once, onceForOperator, readKey } from './idempotency.ts'
 import type { Answer, Caller, OperatorRoute, PrivateRoute, Request, Route } from './route.ts'
+import { refuseStandIn } from './stand-in.ts'
 
 type Parsed = Request<unknown, unknown, unknown>
 
@@ -20,6 +21,7 @@ export function handlerFor(
   if (route.access === 'public') return (parsed) => route.handle(caller, parsed)
   const { ctx, operator } = who
   if (who.pending && !(route.access === undefined && route.whilePending)) throw who.pending
+  if (ctx) refuseStandIn(route, ctx)
   if (route.access === 'operator') {
     if (!operator) throw forbidden('Only platform operators may do this')
     return (parsed) => answerOperator(route, operator, parsed, db)

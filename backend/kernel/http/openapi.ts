@@ -47,6 +47,9 @@ export const problemSchema = z
     requestId: z.string(),
     errors: z.array(z.object({ path: z.string(), message: z.string(), code: z.string() })).optional(),
     index: z.int().optional(),
+    limit: z.string().optional().meta({ description: 'What the plan limits, with `used` and `allowed`' }),
+    used: z.int().optional(),
+    allowed: z.int().optional(),
     candidates: z
       .array(z.object({ type: z.string(), id: z.uuid(), name: z.string(), email: z.string().nullable() }))
       .optional(),

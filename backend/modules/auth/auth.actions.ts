@@ -5,7 +5,7 @@ import { addMember, createAccount } from '../../entities/users/user.actions.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database, Row, Tx } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
-import { forbidden, unauthenticated } from '../../kernel/errors.ts'
+import { forbidden, type Problem, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -39,13 +39,13 @@ export async function register(
   values: { organization: string; name: string; email: string; password: string; totp?: string | undefined },
 ): Promise<SignIn> {
   const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-  const shown = account && (await proveAccount(deps, caller, account, values))
+  const shown = account && (await proveAccount(deps, caller, account, values, taken))
   const passwordHash = account ? null : await hashPassword(values.password)
   const tenantId = newId()
   const userId = newId()
   const ctx = callerCtx(caller, tenantId, userId, values.name, 'owner')
   return deps.db.transaction(ctx, async (tx) => {
-    await tx.query(sql`select create_tenant(${tenantId}, ${values.organization}, false)`)
+    await tx.query(sql`select create_tenant(${tenantId}, ${values.organization}, false, ${deps.defaultPlan})`)
     const accountId = account?.id ?? (await createAccount(tx, values.email, passwordHash ?? ''))
     await addMember(tx, deps.users, accountId, { name: values.name, email: values.email, role: 'owner' }, userId)
     await createPipeline(tx, defaultPipeline)
@@ -61,8 +61,9 @@ async function proveAccount(
   caller: Caller,
   account: Row,
   { email, password, totp }: { email: string; password: string; totp?: string | undefined },
+  refusal: () => Problem,
 ): Promise<{ factor: SecondFactor | undefined }> {
-  const shown = await deps.attempts.attempt(caller, passwordClaim(email, taken), async () =>
+  const shown = await deps.attempts.attempt(caller, passwordClaim(email, refusal), async () =>
     (await checkPassword(password, account.password_hash)) ? true : undefined,
   )
   const factor = await secondFactor(deps, caller, account.id, totp, shown)
@@ -117,6 +118,28 @@ export async function signInMember(
     return startSession(deps, tx, user?.accountId, userId, caller, null)
   })
 }
+
+/** What the credentials of an account prove. */
+export interface Proved {
+  readonly accountId: string
+  readonly factor: 'totp' | 'passkey' | null
+  /** Tells, in the transaction in which it is made use of, that a recovery code was spent. */
+  tell(tx: Tx): Promise<void>
+}
+
+/** Proves an account by all that its sign-in asks for, for who becomes a member of a further tenant. */
+export async function proveMember(
+  deps: AuthDeps,
+  caller: Caller,
+  values: { email: string; password: string; totp?: string | undefined },
+): Promise<Proved> {
+  const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
+  if (!account) throw wrongPassword()
+  const { factor } = await proveAccount(deps, caller, account, values, wrongPassword)
+  return { accountId: account.id, factor: factor ? 'totp' : null, tell: (tx) => tellOfRecovery(tx, factor) }
+}
+
+const wrongPassword = () => unauthenticated('Email or password is wrong')
 
 /**
  * Gives the next refresh token of a session and ends the one sent. One that comes twice ends its whole family, except

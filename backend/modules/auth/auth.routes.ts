@@ -20,6 +20,8 @@ import { login, logout, readTenant, refresh, refuseRegistration, register } from
 import type { AuthDeps } from './deps.ts'
 import { passkeyRoutes } from './passkey.routes.ts'
 import { readFactors } from './second-factor.ts'
+import { switchRoutes } from './switch.routes.ts'
+import { membershipsOf } from './switch.ts'
 import { twoFactorRoutes } from './two-factor.routes.ts'
 
 export interface AuthOptions extends AuthDeps {
@@ -56,6 +58,11 @@ const meSchema = z
     role: z.string(),
     emailVerifiedAt: z.iso.datetime({ precision: 3 }).nullable(),
     twoFactor: z.object({ totp: z.boolean(), recoveryCodesLeft: z.int(), passkeys: z.int() }),
+    tenants: z
+      .array(
+        z.object({ id: z.uuid(), name: z.string(), role: z.string(), suspended: z.boolean(), current: z.boolean() }),
+      )
+      .meta({ description: 'Where you can switch to' }),
     permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })),
   })
   .meta({ id: 'Me' })
@@ -69,6 +76,7 @@ const sessionSchema = z
     createdAt: z.iso.datetime({ precision: 3 }),
     lastUsedAt: z.iso.datetime({ precision: 3 }),
     expiresAt: z.iso.datetime({ precision: 3 }),
+    operator: z.string().nullable().meta({ description: 'Email of the platform operator who acts in your name in it' }),
   })
   .meta({ id: 'Session' })
 
@@ -110,7 +118,7 @@ export function authRoutes(options: AuthOptions): Route[] {
         cookie: z.boolean().optional(),
       }),
       responses: { 200: { description: 'Signed in', schema: eitherSchema } },
-      problems: [401, 429],
+      problems: [401, 403, 429],
       handle: async (caller, { body: { cookie, ...values } }) =>
         signedIn(200, await login(options, caller, clean(values)), cookie, options),
     }),
@@ -122,7 +130,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       tag,
       body: z.strictObject({ refreshToken: z.string().max(500).optional() }).optional(),
       responses: { 200: { description: 'Signed in', schema: eitherSchema } },
-      problems: [401],
+      problems: [401, 403],
       handle: async (caller, { body }) => {
         const sent = body?.refreshToken
         const token = sent ?? readCookie(caller.header('Cookie'), cookieName)
@@ -181,6 +189,7 @@ export function authRoutes(options: AuthOptions): Route[] {
     ...accountRoutes(options),
     ...twoFactorRoutes(options),
     ...passkeyRoutes(options),
+    ...switchRoutes(options, signInSchema, (signIn, cookie) => signedIn(200, signIn, cookie, options)),
   ]
 }
 
@@ -199,7 +208,7 @@ function sessionRoutes(db: Database): Route[] {
         const list = `sessions ${ctx.tenantId} ${ctx.actor.id}`
         const after = readPlace(query.cursor, list, idPlace)
         const rows = await db.tenant(ctx).query(sql`
-          select id, id = ${ctx.sessionId} as current, user_agent as "userAgent", ip as "ipAddress",
+          select id, id = ${ctx.sessionId} as current, user_agent as "userAgent", ip as "ipAddress", operator ->> 'email' as operator,
             ${raw(timeSql('created_at'))} as "createdAt",
             ${raw(timeSql('last_used_at'))} as "lastUsedAt",
             ${raw(timeSql('expires_at'))} as "expiresAt"
@@ -231,10 +240,11 @@ const idPlace = z.tuple([idSchema]).transform(([id]) => id)
 
 async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Promise<unknown> {
   const { rights, actor } = tx.ctx
-  const [stored, tenant, account] = await Promise.all([
+  const [stored, tenant, account, tenants] = await Promise.all([
     options.users.get(tx, actor.id ?? ''),
     readTenant(tx),
     ownAccount(tx),
+    membershipsOf(tx),
   ])
   const actions = ['read', 'create', 'update', 'delete'] as const
   const permissions = options.types.flatMap((resource) =>
@@ -246,7 +256,7 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
   )
   const emailVerifiedAt = account.emailVerifiedAt?.toISOString() ?? null
   const twoFactor = await readFactors(tx, account.id)
-  return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, twoFactor, permissions }
+  return { user: JSON.parse(stored.json), tenant, role: rights.role, emailVerifiedAt, twoFactor, tenants, permissions }
 }
 
 /** What Postgres cannot hold is no account's email. */

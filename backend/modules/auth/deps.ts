@@ -11,6 +11,8 @@ export interface AuthDeps {
   readonly tokens: Tokens
   readonly users: Repository
   readonly operators: Operators
+  /** The plan of a new tenant. */
+  readonly defaultPlan: string
   readonly attempts: Attempts
   readonly secrets: Secrets
   /** How browsers reach this installation, for links and passkeys. */

@@ -1,4 +1,5 @@
 import sql from 'sql-template-tag'
+import { tenantSuspended } from '../../entities/tenants/standing.ts'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import { unauthenticated } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
@@ -16,8 +17,11 @@ export async function homeCtx(deps: AuthDeps, caller: Caller, accountId: string)
 /** The context of somebody who is signing in: he acts himself, though no token says so yet. */
 export async function memberCtx(deps: AuthDeps, caller: Caller, tenantId: string, userId: string): Promise<Ctx> {
   const [user] = await deps.db.tenant(systemCtx(tenantId)).query(sql`
-    select name, role from users where tenant_id = ${tenantId} and id = ${userId} and active and deleted_at is null`)
+    select u.name, u.role, t.suspended_at is not null as suspended
+    from users u join tenants t on t.id = u.tenant_id
+    where u.tenant_id = ${tenantId} and u.id = ${userId} and u.active and u.deleted_at is null`)
   if (!user) throw unauthenticated('The session has ended')
+  if (user.suspended) throw tenantSuspended()
   return callerCtx(caller, tenantId, userId, user.name, user.role)
 }
 

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
-import { type Ctx, systemCtx } from '../../kernel/context.ts'
+import { type Actor, type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
 import { forbidden, Problem, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
@@ -10,6 +10,7 @@ import { newId } from '../../kernel/ids.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import type { Operators } from './operators.ts'
 import { compileRights, type Member, type OwnRole } from './rights.ts'
+import { createSessionUse } from './session-use.ts'
 import type { Claims, Tokens } from './tokens.ts'
 
 interface Principal {
@@ -18,6 +19,9 @@ interface Principal {
   readonly rights: Rights
   /** Whether the tenant asks for a second factor that was not shown in the session. */
   readonly unshown: boolean
+  /** Who acts in his name in this session. */
+  readonly operator: Actor['operator'] | null
+  readonly lastUsedAt: number
 }
 
 /** An authenticator whose cache the log keeps right. */
@@ -42,6 +46,7 @@ const believedFor = 1_000
 /** Checks access tokens against live sessions and rights, cached by session until the log says otherwise. */
 export function createPrincipals(db: Database, tokens: Tokens, operators: Operators): Principals {
   const byTenant = new LRUCache<string, LRUCache<string, Promise<Principal>>>({ max: 10_000 })
+  const used = createSessionUse()
   const sessionsOf = (tenantId: string): LRUCache<string, Promise<Principal>> => {
     const known = byTenant.get(tenantId)
     if (known) return known
@@ -62,9 +67,11 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
     const principal = await principalOf(claims.tid, claims.sid, claims.sub)
     // The cache knows sessions: whose token it was that loaded one says nothing of this token.
     if (principal.userId !== claims.sub) throw unauthenticated()
+    const { lastUsedAt } = principal
+    used.note(db.tenant(systemCtx(claims.tid)), { id: claims.sid, lastUsedAt }, caller.ip)
     const ctx: Ctx = {
       tenantId: claims.tid,
-      actor: { id: principal.userId, type: 'user', name: principal.name },
+      actor: actorOf(principal),
       rights: principal.rights,
       sessionId: claims.sid,
       requestId: caller.requestId,
@@ -105,15 +112,36 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
 }
 
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
-  const [row] = await tx.query<MemberRow & { name: string; unshown: boolean }>(sql`
-    select u.name, ${member},
-      s.second_factor is null and coalesce((t.settings ->> 'requireTwoFactorFrom')::timestamptz <= now(), false) as unshown
+  const [row] = await tx.query<MemberRow & SessionRow>(sql`
+    select u.name, ${member}, s.operator, s.last_used_at as "lastUsedAt",
+      s.second_factor is null and s.operator is null
+        and coalesce((t.settings ->> 'requireTwoFactorFrom')::timestamptz <= now(), false) as unshown
     from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id join tenants t on t.id = u.tenant_id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
   if (!row) throw unauthenticated('The session has ended')
-  const { name, unshown, ...rest } = row
-  return { userId: row.id, name, rights: compileRights(memberOf(rest)), unshown }
+  const { name, operator, lastUsedAt, unshown, ...rest } = row
+  return {
+    userId: row.id,
+    name,
+    rights: compileRights(memberOf(rest)),
+    operator,
+    lastUsedAt: lastUsedAt.getTime(),
+    unshown,
+  }
+}
+
+interface SessionRow {
+  readonly name: string
+  readonly operator: NonNullable<Principal['operator']> | null
+  readonly lastUsedAt: Date
+  readonly unshown: boolean
+}
+
+/** Who acts: of a user in whose name an operator acts, everything says so. */
+function actorOf({ userId: id, name, operator }: Principal): Actor {
+  if (operator === null || operator === undefined) return { id, type: 'user', name }
+  return { id, type: 'user', name: `${name} (by the operator ${operator.email})`, operator }
 }
 
 interface MemberRow extends Omit<Member, 'own'> {
@@ -140,20 +168,32 @@ const loadUsers = (db: WorkerTx, users: readonly UserKey[]) =>
           from jsonb_to_recordset(${JSON.stringify(users)}::jsonb) as w("tenantId" uuid, id uuid)) w
     join users u on u.tenant_id = w."tenantId" and u.id = w.id and u.active and u.deleted_at is null`)
 
-/** Of a user `u`: who is in his teams, and who reports to him, transitively; asked for where a role could make use of it. */
+/**
+ * Of a user `u`: who is in his teams or in teams below them, and who reports to him, transitively; asked for where a role
+ * could make use of it.
+ */
 const team: Sql = sql`array(
-  with recursive mine as (
+  with recursive led as (
+    select t.id from teams t
+    where t.tenant_id = u.tenant_id and t.deleted_at is null and (t.id = u.team_id or t.manager_id = u.id)
+    union
+    select t.id from teams t join led on t.parent_id = led.id where t.tenant_id = u.tenant_id and t.deleted_at is null
+  ), mine as (
     select m.id from users m where m.tenant_id = u.tenant_id and m.deleted_at is null
-      and (m.manager_id = u.id or m.team_id = u.team_id
-           or m.team_id in (select t.id from teams t where t.tenant_id = u.tenant_id and t.manager_id = u.id and t.deleted_at is null))
+      and (m.manager_id = u.id or m.team_id = u.team_id or m.team_id in (select led.id from led))
     union
     select m.id from users m join mine on m.manager_id = mine.id where m.tenant_id = u.tenant_id and m.deleted_at is null
   ) select mine.id from mine where u.role = 'manager' or u.role_id is not null)`
 
-/** Of a user `u`: the teams that he is in or manages. */
+/** Of a user `u`: the teams that he manages or is in, and those above: what is shared with them is shared with him. */
 const teamIds: Sql = sql`array(
-  select t.id from teams t
-  where t.tenant_id = u.tenant_id and t.deleted_at is null and (t.id = u.team_id or t.manager_id = u.id))`
+  with recursive above as (
+    select t.id, t.parent_id from teams t
+    where t.tenant_id = u.tenant_id and t.deleted_at is null and (t.id = u.team_id or t.manager_id = u.id)
+    union
+    select t.id, t.parent_id from teams t join above on t.id = above.parent_id
+    where t.tenant_id = u.tenant_id and t.deleted_at is null
+  ) select above.id from above)`
 
 const ownRole = (column: Sql): Sql => sql`
   (select ${column} from roles o where o.tenant_id = u.tenant_id and o.id = u.role_id and o.deleted_at is null)`

@@ -13,6 +13,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   user: 'setUp',
   role: 'setUp',
   team: 'setUp',
+  tenant: 'setUp',
+  invitation: 'setUp',
   pipeline: 'setUp',
   custom_field: 'setUp',
   exchange_rate: 'setUp',

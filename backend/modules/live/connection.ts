@@ -25,10 +25,11 @@ export function serveConnections(
     recheck: Recheck
     resume: Resume
     admitted(socket: Socket): Admitted | undefined
+    readonly presence: PresenceHere
     request(client: Client, name: string, args: readonly unknown[]): void
   },
 ): void {
-  const { log, clients, follows, hub, control, recheck, resume, admitted, request } = deps
+  const { log, clients, follows, hub, control, recheck, resume, admitted, presence, request } = deps
   io.on('connection', (socket) => {
     const found = admitted(socket)
     if (!found) return void socket.disconnect(true)
@@ -42,6 +43,8 @@ export function serveConnections(
       allowance: allowance.burst,
     })
     clients.add(client)
+    const person = personOf(signedIn)
+    if (person) presence.came(person)
     void socket.join(client.userTopic)
     socket.on('error', (error) => log.debug({ err: error }, 'a socket sent what could not be read'))
     socket.on('disconnect', () => {
@@ -49,6 +52,7 @@ export function serveConnections(
       clearTimeout(client.timer)
       follows.endAll(client)
       clients.remove(client)
+      if (person) presence.left(person)
     })
     socket.onAny((name: string, ...args: unknown[]) => request(client, name, args))
     resume.connection(client)
@@ -56,6 +60,18 @@ export function serveConnections(
     if (found.doubts !== recheck.doubts) recheck.client(client)
     watchToken(client, control)
   })
+}
+
+/** Told who has a socket here. */
+export interface PresenceHere {
+  came(person: { readonly tenantId: string; readonly userId: string }): void
+  left(person: { readonly tenantId: string; readonly userId: string }): void
+}
+
+/** The person at a socket: a key is none, and an operator in a user's name is not the user. */
+function personOf({ ctx: { tenantId, actor } }: SignedIn): { tenantId: string; userId: string } | undefined {
+  if (actor.type !== 'user' || actor.id === null || actor.operator !== undefined) return undefined
+  return { tenantId, userId: actor.id }
 }
 
 /** Lets a client go on with a token and rights that were checked just now. */

@@ -2,7 +2,14 @@ import type { Client } from './client.ts'
 import { type Place, printMoment } from './place.ts'
 
 /** Why we close a socket. */
-export type Reason = 'session_ended' | 'token_expired' | 'server_stopping' | 'too_many_messages' | 'too_slow' | 'failed'
+export type Reason =
+  | 'session_ended'
+  | 'tenant_suspended'
+  | 'token_expired'
+  | 'server_stopping'
+  | 'too_many_messages'
+  | 'too_slow'
+  | 'failed'
 
 /** Messages that are of no event: about the connection itself. */
 export interface Control {

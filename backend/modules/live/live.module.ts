@@ -12,7 +12,7 @@ import type { Module } from '../../kernel/module.ts'
 import { admitWithToken } from './admission.ts'
 import { readAhead, readWaiting } from './ahead.ts'
 import { type Client, createClients } from './client.ts'
-import { acceptWith, serveConnections } from './connection.ts'
+import { acceptWith, type PresenceHere, serveConnections } from './connection.ts'
 import { createControl, type Reason } from './control.ts'
 import { createDelivery } from './delivery.ts'
 import { createFollows } from './follows.ts'
@@ -38,12 +38,13 @@ export interface LiveDeps {
   /** The address of who opens a socket, past the proxies in front of us. */
   addressOf(request: IncomingMessage): string | null
   activityOf(event: DomainEvent): Record<string, unknown> | null
+  readonly presence: PresenceHere
   readonly inbox: { unreadCount(ctx: Ctx): Promise<number>; markRead(ctx: Ctx, id: string): Promise<unknown> }
 }
 
 /** The WebSocket at `/ws`: tells people what happens while they look. */
 export function liveModule(deps: LiveDeps): Module {
-  const { db, log, entities, tail, authenticator, server, corsOrigins, addressOf, activityOf, inbox } = deps
+  const { db, log, entities, tail, authenticator, server, corsOrigins, addressOf, activityOf, inbox, presence } = deps
   const sources = { entities, activityOf }
   const messages = (event: DomainEvent) => messagesOf(sources, event)
   const clients = createClients()
@@ -91,7 +92,7 @@ export function liveModule(deps: LiveDeps): Module {
     start: async () => {
       const from = { tx: String(BigInt(await readHorizon(db.worker)) - 1n), seq: '9223372036854775807' }
       hub.start(from, await readWaiting(db.worker, from))
-      serveConnections(io, { log, clients, follows, hub, control, recheck, resume, admitted, request })
+      serveConnections(io, { log, clients, follows, hub, control, recheck, resume, admitted, presence, request })
       sockets.open(server)
     },
     stop: () =>

@@ -35,6 +35,7 @@ export interface MessageSources {
 export function messagesOf(sources: MessageSources, event: DomainEvent): readonly Message[] {
   if (event.type === 'notification') return ofNotification(event)
   if (Object.hasOwn(workNames, event.type)) return ofOwnWork(event)
+  if (event.type === 'presence') return ofPresence(event)
   const entity = sources.entities.get(event.type)
   return entity ? ofRecord(sources, entity, event) : []
 }
@@ -54,6 +55,15 @@ function ofNotification(event: DomainEvent): readonly Message[] {
   if (event.name === 'notification.created') return [item]
   const payload = typeof unreadCount === 'number' ? () => ({ unreadCount }) : null
   return [item, { slot: 1, name: 'notification:unread-count', audience, payload }]
+}
+
+/** Who follows users, or one of them, hears when they come and go. */
+function ofPresence({ tenantId, recordId, data }: DomainEvent): readonly Message[] {
+  if (recordId === null) return []
+  const { userId, online } = data
+  const topics = [recordTopic(tenantId, 'user', recordId), typeTopic(tenantId, 'user')]
+  const audience: Audience = { kind: 'followers', topics, belonging: { ownerIds: [], createdById: null } }
+  return [{ slot: 0, name: 'presence:changed', audience, payload: () => ({ userId, online }) }]
 }
 
 /** What long work tells its own user, by the type of its events. */

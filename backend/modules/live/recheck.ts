@@ -53,6 +53,7 @@ export function createRecheck(deps: {
       } catch (error) {
         if (token !== client.token) continue
         if (error instanceof Problem && error.status === 401) return close(client, endOf(client))
+        if (error instanceof Problem && error.code === 'TENANT_SUSPENDED') return close(client, 'tenant_suspended')
         if (++failures === attempts) throw error
         await sleep(100 * 2 ** failures)
       }
@@ -87,6 +88,7 @@ const concerns: Readonly<Record<string, (client: Client, event: DomainEvent) => 
   role: () => true,
   api_key: (client, event) => isHis(client, event),
   service_account: (client, event) => isHis(client, event),
+  tenant: (_client, event) => event.name === 'tenant.suspended',
 }
 
 function isHis(client: Client, { recordId, data, actor }: DomainEvent): boolean {

@@ -50,6 +50,7 @@ export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Ac
     operationId: event.operationId,
     metadata: {
       ...event.data,
+      ...(event.actor.operator === undefined ? {} : { operator: event.actor.operator }),
       ...(event.version === null ? {} : { version: event.version }),
       ...(verb === action ? {} : { verb }),
     },

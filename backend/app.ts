@@ -364,7 +364,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
 }
 
 /** Calls a minute. Sign-ins are dear, as passwords are hashed on purpose slowly. */
-const quotas = { address: 300, user: 6_000, plan: () => 60_000 }
+const quotas = { address: 300, user: 6_000 }
 
 const description = {
   title: 'ClientForge',

@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Repository, Stored, Values } from '../../kernel/entity/repository.ts'
 import { constraintOf } from '../../kernel/entity/write-values.ts'
@@ -13,6 +13,7 @@ export interface Invited {
   readonly email: string
   readonly name?: string | undefined
   readonly role?: string | undefined
+  readonly roleId?: string | null | undefined
   readonly teamId?: string | null | undefined
   readonly userId?: string | undefined
 }
@@ -26,13 +27,16 @@ export async function invite(tx: Tx, users: Repository, invited: Invited, at = '
   const member = await memberFor(tx, users, invited, at)
   const { name = invited.name ?? null, role = invited.role ?? 'member' } = member ?? {}
   refuseRole(tx, role)
-  if (invited.teamId) await refuseUnknownTeam(tx, invited.teamId, at.replace(/email$/, 'teamId'))
+  if (invited.roleId != null && (role === 'owner' || role === 'admin'))
+    throw invalidMember(at.replace(/email$/, 'roleId'), `must be null: an ${role} has all rights`)
+  await refuseUnknown(tx, 'teams', invited.teamId, at.replace(/email$/, 'teamId'))
+  await refuseUnknown(tx, 'roles', invited.roleId, at.replace(/email$/, 'roleId'))
   const id = newId()
   const { tenantId, actor } = tx.ctx
   try {
     await tx.query(sql`
-      insert into invitations (tenant_id, id, email, name, role, team_id, user_id, created_by_id, expires_at)
-      values (${tenantId}, ${id}, ${email}, ${name}, ${role}, ${invited.teamId ?? null}, ${member?.id ?? null},
+      insert into invitations (tenant_id, id, email, name, role, role_id, team_id, user_id, created_by_id, expires_at)
+      values (${tenantId}, ${id}, ${email}, ${name}, ${role}, ${invited.roleId ?? null}, ${invited.teamId ?? null}, ${member?.id ?? null},
               ${actor.type === 'system' ? null : actor.id}, now() + make_interval(days => ${invitedFor}))`)
   } catch (error) {
     if (constraintOf(error) !== 'invitations_email') throw error
@@ -131,10 +135,16 @@ async function memberFor(
   return member
 }
 
-async function refuseUnknownTeam(tx: Tx, teamId: string, path: string): Promise<void> {
-  const [team] = await tx.query(sql`
-    select 1 from teams where tenant_id = ${tx.ctx.tenantId} and id = ${teamId} and deleted_at is null`)
-  if (!team) throw invalidMember(path, 'must be the id of a record that you may read', 'invalid_reference')
+async function refuseUnknown(
+  tx: Tx,
+  table: 'teams' | 'roles',
+  id: string | null | undefined,
+  path: string,
+): Promise<void> {
+  if (id == null) return
+  const [found] = await tx.query(sql`
+    select 1 from ${raw(table)} where tenant_id = ${tx.ctx.tenantId} and id = ${id} and deleted_at is null`)
+  if (!found) throw invalidMember(path, 'must be the id of a record that you may read', 'invalid_reference')
 }
 
 async function refuseEnded(tx: Tx, id: string): Promise<never> {

@@ -40,6 +40,6 @@ const standing: Sql = sql`
        when i.expires_at <= now() then 'expired' else 'pending' end`
 
 const printed: Sql = sql`
-  i.id, i.email, i.name, i.role, i.team_id as "teamId", coalesce(i.accepted_by_id, i.user_id) as "userId", ${standing} as status,
+  i.id, i.email, i.name, i.role, i.role_id as "roleId", i.team_id as "teamId", coalesce(i.accepted_by_id, i.user_id) as "userId", ${standing} as status,
   i.created_by_id as "createdById", ${raw(timeSql('i.created_at'))} as "createdAt", ${raw(timeSql('i.sent_at'))} as "sentAt",
   ${raw(timeSql('i.expires_at'))} as "expiresAt", ${raw(timeSql('i.accepted_at'))} as "acceptedAt"`

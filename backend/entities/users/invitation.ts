@@ -12,6 +12,7 @@ export const invitationInput = z.strictObject({
     .refine((value) => value.length > 0, { message: 'must not be empty' })
     .optional(),
   role: z.enum(roles).default('member'),
+  roleId: idSchema.nullable().optional().meta({ description: 'A role of the tenant’s own, instead of `role`' }),
   userId: idSchema
     .optional()
     .meta({ description: 'A member who is there and cannot sign in yet; role, name and team are his own' }),
@@ -25,6 +26,7 @@ export const invitationSchema = z
     email: z.string(),
     name: z.string().nullable(),
     role: z.string(),
+    roleId: z.uuid().nullable(),
     teamId: z.uuid().nullable(),
     userId: z
       .uuid()
@@ -44,6 +46,7 @@ export const invitationSchema = z
       email: 'grace@example.com',
       name: 'Grace Hopper',
       role: 'member',
+      roleId: null,
       teamId: null,
       userId: null,
       status: 'pending',

@@ -1,5 +1,4 @@
 import { isIPv6 } from 'node:net'
-import type { Ctx } from '../context.ts'
 import { Problem } from '../errors.ts'
 import type { SignedIn, SignedInOperator } from './authenticator.ts'
 import type { RateCounter } from './rate-counter.ts'
@@ -10,8 +9,6 @@ export interface Quotas {
   readonly address: number
   /** Of one user, key or service. */
   readonly user: number
-  /** Of all of a tenant together, as its plan says. It is asked with each call, so it has the answer in memory. */
-  plan(ctx: Ctx): number
 }
 
 /** What a call is answered besides: the fields of draft-ietf-httpapi-ratelimit-headers-10, and 429 when it was too many. */
@@ -41,13 +38,12 @@ export function createRateLimits(counter: RateCounter, quotas: Quotas): RateLimi
   const counted = (name: string, key: string, quota: number): Count => ({ name, quota, used: counter.count(key) })
   return {
     ofAddress: (ip) => judge([counted('address', `a ${networkOf(ip)}`, quotas.address)]),
-    ofCaller: ({ ctx, operator }) => {
-      if (operator) return judge([counted('user', `o ${operator.id}`, quotas.user)])
-      const { tenantId, actor } = ctx
-      return judge([
-        counted('user', `u ${tenantId} ${actor.id}`, quotas.user),
-        counted('plan', `t ${tenantId}`, quotas.plan(ctx)),
-      ])
+    ofCaller: (who) => {
+      if (who.operator) return judge([counted('user', `o ${who.operator.id}`, quotas.user)])
+      const { tenantId, actor } = who.ctx
+      const ofUser = counted('user', `u ${tenantId} ${actor.id}`, quotas.user)
+      const { callsPerMinute } = who
+      return judge(callsPerMinute == null ? [ofUser] : [ofUser, counted('plan', `t ${tenantId}`, callsPerMinute)])
     },
   }
 }

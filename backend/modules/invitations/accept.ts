@@ -58,6 +58,7 @@ interface Row {
   readonly email: string
   readonly name: string | null
   readonly role: string
+  readonly roleId: string | null
   readonly teamId: string | null
   readonly userId: string | null
   readonly generation: number
@@ -106,10 +107,11 @@ async function openInvitation({ db, mark }: Pick<AcceptDeps<unknown>, 'db' | 'ma
   const [found] = await db.anonymous(sql`select tenant_id from find_invitation(${claim.id})`)
   if (!found) throw spent()
   const [row] = await db.tenant(systemCtx(found.tenant_id)).query<Row & { suspended: boolean }>(sql`
-    select i.id, i.tenant_id as "tenantId", i.email, coalesce(u.name, i.name) as name, i.role, m.id as "teamId",
+    select i.id, i.tenant_id as "tenantId", i.email, coalesce(u.name, i.name) as name, i.role, o.id as "roleId", m.id as "teamId",
       i.user_id as "userId", i.generation, t.suspended_at is not null as suspended
     from invitations i join tenants t on t.id = i.tenant_id
       left join teams m on m.tenant_id = i.tenant_id and m.id = i.team_id and m.deleted_at is null
+      left join roles o on o.tenant_id = i.tenant_id and o.id = i.role_id and o.deleted_at is null
       left join users u on u.tenant_id = i.tenant_id and u.id = i.user_id
     where i.tenant_id = ${found.tenant_id} and i.id = ${claim.id} and i.generation = ${claim.generation}
       and i.accepted_at is null and i.revoked_at is null and i.expires_at > now()
@@ -154,9 +156,10 @@ async function join(
   accountId: string,
   userId: string,
   name: string,
-  { email, role, teamId }: Row,
+  { email, role, roleId, teamId }: Row,
 ): Promise<void> {
-  await addMember(tx, users, accountId, { name, email, role, ...(teamId === null ? {} : { teamId }) }, userId)
+  const values = { name, email, role, ...(roleId === null ? {} : { roleId }), ...(teamId === null ? {} : { teamId }) }
+  await addMember(tx, users, accountId, values, userId)
 }
 
 /** A member who was there before he could sign in: what was his stays his. */

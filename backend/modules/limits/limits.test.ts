@@ -7,7 +7,7 @@ let house: TestApp
 let began = 0
 
 beforeAll(async () => {
-  house = await startTestApp({ environment: { RATE_LIMITS: 'on', TRUST_PROXY: '1' } })
+  house = await startTestApp({ environment: { RATE_LIMITS: 'on', TRUST_PROXY: '1', DEFAULT_PLAN: 'business' } })
 })
 beforeEach(() => {
   // The clock stands ten seconds into a minute of its own, so that no test meets the end of one.
@@ -45,7 +45,9 @@ describe('an address that signs in', () => {
   })
 
   test('counts at all processes together', async () => {
-    const other = await house.another({ environment: { RATE_LIMITS: 'on', TRUST_PROXY: '1' } })
+    const other = await house.another({
+      environment: { RATE_LIMITS: 'on', TRUST_PROXY: '1', DEFAULT_PLAN: 'business' },
+    })
     const there = await createClient(other.url)
     for (let calls = 0; calls < 150; calls++) {
       expect((await house.nobody.get('/auth/oidc', from('192.0.2.4'))).status).toBe(200)

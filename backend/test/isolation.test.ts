@@ -131,6 +131,7 @@ describe('the application’s role', () => {
       await who.patch(`/comments/${comment.body.id}`, { body: 'Well, well' })
       await who.post(`/deals/${made.deal?.id}/line-items`, { name: 'Engine', unitPrice: 1 })
       await who.post('/api-keys', { name: 'Sync', scopes: ['contact:read'] })
+      await who.put(`/contacts/${made.contact?.id}/shares`, { shares: [{ userId: who.userId, access: 'read' }] })
       const left = await who.post('/users', { name: 'Left', email: `${randomUUID()}@example.com` })
       await who.post(`/users/${left.body.id}/deactivate`, { handOverTo: who.userId })
       await who.build('interaction', { participants: [{ type: 'contact', id: made.contact?.id }] })

@@ -91,6 +91,17 @@ export const operations: Readonly<Record<string, Example>> = {
   },
   ...settings('Team', 'team', () => ({ name: unique('Central') })),
   ...settings('Role', 'role', () => ({ name: unique('Sales development') })),
+  explainAccess: async ({ bob }) => ({ query: `userId=${bob.userId}&type=contact&action=update` }),
+  ...Object.fromEntries(
+    ['contact', 'company', 'lead', 'deal', 'task', 'note', 'interaction', 'product'].flatMap((type) => {
+      const named = type.charAt(0).toUpperCase() + type.slice(1)
+      return [
+        [`listAccess${named}`, built(type)],
+        [`listShares${named}`, built(type)],
+        [`setShares${named}`, built(type, ({ bob }) => ({ shares: [{ userId: bob.userId, access: 'read' }] }))],
+      ]
+    }),
+  ),
   ...settings('ExchangeRate', 'exchangeRate', () => ({ currency: 'EUR', rate: 1.1, validFrom: anyDay() }), {
     rate: 1.2,
   }),

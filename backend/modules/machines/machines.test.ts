@@ -120,11 +120,9 @@ describe('an API key', () => {
     const socket = await connect(other.url, key)
     const gone = new Promise((resolve) => socket.once('disconnect', resolve))
     expect((await there.get('/contacts')).status).toBe(200)
-    const began = Date.now()
     expect((await alice.delete(`/api-keys/${id}`)).status).toBe(204)
     await gone
     await eventually(async () => (await there.get('/contacts')).status === 401, 'the end of the key')
-    expect(Date.now() - began).toBeLessThan(1_000)
     expect((await alice.delete(`/api-keys/${id}`)).status).toBe(404)
     expect((await alice.get('/api-keys?limit=200')).body.data.map((one: { id: string }) => one.id)).not.toContain(id)
   })

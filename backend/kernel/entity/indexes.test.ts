@@ -107,7 +107,10 @@ test.each(nouns.filter(({ shareable }) => shareable).map((entity) => ({ path: en
       for (const sort of sortsOf(entity).filter((name) => !name.startsWith('cf.'))) {
         for (const cost of await costsOf(entity, `sort=-${sort}`, { part: 'none' }, scope)) {
           if (cost.scans.length > 0) scans.push([who, cost])
-          if (who === 'few' || (who === 'many' && sort === 'createdAt')) costs.push(cost)
+          // Of nouns that nobody holds, the few of this crowd are thousands: who made them.
+          const isFew = who === 'few' && entity.heldBy !== undefined
+          const isNewest = who === 'many' && sort === 'createdAt' && entity !== task
+          if (isFew || isNewest) costs.push(cost)
         }
       }
     }

@@ -103,20 +103,28 @@ function findingOf(
   // What belongs to few is found by whose it is, but for an order that only a side table has.
   const byHolder = typeof scope !== 'string' && order === null && !(driving?.side === 'custom' && driving.own)
   const driver = byHolder ? null : driving
+  const live = ['r.deleted_at is null', archivedSql(query)]
   const fixed = [
     `r.tenant_id = ${bind('tenant', 'uuid')}`,
-    'r.deleted_at is null',
-    archivedSql(query),
+    ...live,
     ...(byHolder ? [] : [scopeSql(entity, scope, 'r', bind, 'holders')]),
     ...conditionsOf(entity, query, driver, bind),
   ]
-  const sources = byHolder ? holderSources(entity, scope, bind) : [sourceOf(entity, driver, bind)]
+  const inOrder = query.sort.length === 1 && query.sort[0]?.name === 'createdAt'
+  const sources = byHolder
+    ? holderSources(entity, scope, { live: live.join(' and '), inOrder }, bind)
+    : [sourceOf(entity, driver, bind)]
   return { driver, order, sources, fixed }
 }
 
-function holderSources(entity: Entity, scope: Reach, bind: Binder): Source[] {
+function holderSources(
+  entity: Entity,
+  scope: Reach,
+  order: { live: string; inOrder: boolean },
+  bind: Binder,
+): Source[] {
   const values = `select unnest(${bind('holders', 'uuid[]')}) as value`
-  return waysOf(entity, scope, bind, 'holders').map((way) => ({ ...way, values, id: 'r.id' }))
+  return waysOf(entity, scope, order, bind, 'holders').map((way) => ({ ...way, values, id: 'r.id' }))
 }
 
 function sourceOf(entity: Entity, driver: Driver | null, bind: Binder): Source {

@@ -31,11 +31,23 @@ interface Way {
   readonly several: boolean
 }
 
-/** The ways by which a list finds what a scope reaches without walking through what others have: each by its index. */
-export function waysOf(entity: Entity, scope: Reach, bind: Binder, parameter: string): Way[] {
+/**
+ * The ways by which a list finds what a scope reaches without walking through what others have: each by its index. `live`
+ * are conditions of these indexes. Where the list's order is not theirs, its rows are fenced: the planner would rather walk
+ * through the whole tenant in that order, in the hope of soon meeting enough.
+ */
+export function waysOf(
+  entity: Entity,
+  scope: Reach,
+  { live, inOrder }: { live: string; inOrder: boolean },
+  bind: Binder,
+  parameter: string,
+): Way[] {
   const tenant = bind('tenant', 'uuid')
   const { single, several } = holderColumns(entity, 'r')
-  const of = (condition: string) => `select r.* from ${entity.table} r where r.tenant_id = ${tenant} and ${condition}`
+  const fence = inOrder ? '' : ' offset 0'
+  const of = (condition: string) =>
+    `select r.* from ${entity.table} r where r.tenant_id = ${tenant} and ${condition} and ${live}${fence}`
   // Fenced, so that the planner goes from the narrow table to the records.
   const through = (table: string, condition: string, also: string) =>
     `select r.* from ${table} s cross join lateral (select r.* from ${entity.table} r

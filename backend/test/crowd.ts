@@ -182,9 +182,10 @@ const tables: readonly (readonly [table: string, statement: string])[] = [
   ],
   [
     'users',
-    `insert into users (tenant_id, id, account_id, name, email, role, team_id, manager_id, active, ${common})
+    `insert into users (tenant_id, id, account_id, name, email, role, role_id, team_id, manager_id, active, ${common})
      select ${tenant}, ${id('c')}, ${id('c')}, 'Member ' || i % 60000, 'member' || i || '@example.com',
        case when i < 9 then 'viewer' when i % 10 = 0 then 'manager' else 'member' end,
+       case when i < 9 then ${id(2, '20')} when i % 3 = 0 then ${id(2, '21 + i % 5')} end,
        case when i < 9 then ${id('b', '5')} when i % 5 > 0 then ${id('b', '10 + i % 90')} end, ${owner}, i > 8, ${commonValues} from ${all}`,
   ],
   [

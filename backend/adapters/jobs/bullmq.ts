@@ -81,11 +81,11 @@ export function createBullEngine<Connection>(store: Store<Connection>, log: Logg
       for (const { key } of await queueOf(queue).getJobSchedulers())
         if (!wanted.has(key)) await queueOf(queue).removeJobScheduler(key)
       for (const { name, cron, timezone } of standing)
-        await queueOf(queue).upsertJobScheduler(
-          name,
-          { pattern: cron, tz: timezone },
-          { name, opts: { ...fate, priority: 1 } },
-        )
+        await queueOf(queue)
+          .upsertJobScheduler(name, { pattern: cron, tz: timezone }, { name, opts: { ...fate, priority: 1 } })
+          .catch((error: unknown) => {
+            if (!isMadeAlready(error)) throw error
+          })
     },
     standing: async (queue) => {
       const schedulers = await queueOf(queue).getJobSchedulers()
@@ -242,3 +242,6 @@ function shown(job: Job, state: JobState): StoredJob {
 
 const after = (milliseconds: number): Promise<true> =>
   new Promise((resolve) => setTimeout(() => resolve(true), milliseconds).unref())
+
+/** Another process that started in the same moment has made the next turn of a schedule: BullMQ's code for a job that is there. */
+const isMadeAlready = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === -10

@@ -34,7 +34,7 @@ Now add
   to backend/entities/records.ts      '${type}'
   to backend/test/client.ts, paths    ${type}: '/${path}',
   and its examples                    ${type}: { name: 'One' },
-  to backend/test/operations.ts       ...records('${title}', '${type}', { name: 'One' }),`)
+  to backend/test/operations/records.ts  ...records('${title}', '${type}', { name: 'One' }),`)
 }
 
 async function nextMigration(): Promise<string> {

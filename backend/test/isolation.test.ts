@@ -5,7 +5,7 @@ import { roleUrl } from '../kernel/db/roles.ts'
 import { asOwner, startTestApp, type TestApp } from './app.ts'
 import { eventually, paths } from './client.ts'
 import { documentOf } from './openapi-check.ts'
-import { callOperation, operations } from './operations.ts'
+import { callOperation, operations } from './operations/index.ts'
 import { importTable } from './tables.ts'
 
 let house: TestApp
@@ -202,7 +202,7 @@ describe('the front door', () => {
     const answers: unknown[] = []
     for (const { method, path, id } of walked) {
       const example = operations[id]
-      if (!example) throw new Error(`operations.ts has no example of ${id}`)
+      if (!example) throw new Error(`backend/test/operations has no example of ${id}`)
       const call = await example(house)
       const { status, body } = await callOperation(house.charlie, method, path, call)
       answers.push([id, status, body.code])

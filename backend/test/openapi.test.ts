@@ -2,7 +2,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from './app.ts'
 import { documentOf } from './openapi-check.ts'
-import { callOperation, operations } from './operations.ts'
+import { callOperation, operations } from './operations/index.ts'
 import { createPrinter } from './printer.ts'
 
 let house: TestApp

@@ -3,7 +3,7 @@ import { io } from 'socket.io-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, createClient } from '../../test/client.ts'
-import { callOperation } from '../../test/operations.ts'
+import { callOperation } from '../../test/operations/index.ts'
 
 let house: TestApp
 

@@ -46,16 +46,17 @@ export interface Belonging {
   readonly shares?: readonly Share[]
 }
 
+/** The users to whom a record belongs: its owner and assignees, else who created it. */
+export function holdersOf({ ownerIds, createdById }: Pick<Belonging, 'ownerIds' | 'createdById'>): readonly string[] {
+  if (ownerIds.length > 0) return ownerIds
+  return createdById ? [createdById] : []
+}
+
 /** The check in memory: whether a scope reaches a record that belongs to these users. */
 export function reaches(scope: Scope, { ownerIds, createdById, shares }: Belonging): boolean {
   if (scope === 'all') return true
   if (scope === 'none') return false
-  const holders = ownerIds.length > 0 ? ownerIds : createdById ? [createdById] : []
-  if (holders.some((id) => scope.userIds.includes(id))) return true
+  if (holdersOf({ ownerIds, createdById }).some((id) => scope.userIds.includes(id))) return true
   if (scope.shares === undefined || shares === undefined) return false
   return shares.some(({ id, access }) => (scope.shares === 'read' || access === 'write') && scope.userIds.includes(id))
 }
-
-/** Whether a role of a tenant's own may grant an action: who makes members and roles could make himself an owner. */
-export const isGrantable = (type: string, action: Action): boolean =>
-  action === 'read' || !['user', 'role', 'team'].includes(type)

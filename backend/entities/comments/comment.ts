@@ -1,10 +1,10 @@
 import { raw, type Sql } from 'sql-template-tag'
 import { z } from 'zod'
 import { timeSql } from '../../kernel/db/print-time.ts'
-import { textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema } from '../../kernel/entity/fields.ts'
 
 /** The text of a comment: Markdown, in which `@[Name](userId)` mentions somebody. */
-export const bodySchema = textSchema(20_000).refine((value) => value.length > 0, { message: 'must not be empty' })
+export const bodySchema = filledSchema(20_000)
 
 /** The shape of a comment. */
 export const commentSchema = z

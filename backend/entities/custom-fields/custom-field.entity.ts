@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { customProblem } from '../../kernel/entity/custom.ts'
 import { defineEntity, type Entity } from '../../kernel/entity/define.ts'
-import { choice, flag, integer, json, ruled, text, textSchema } from '../../kernel/entity/fields.ts'
+import { choice, filledSchema, flag, integer, json, ruled, text } from '../../kernel/entity/fields.ts'
 import type { MemberError } from '../../kernel/errors.ts'
 import { recordTypes } from '../records.ts'
 
@@ -18,7 +18,7 @@ export const customFieldTypes = [
   'user',
 ] as const
 
-const option = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
+const option = filledSchema(100)
 
 const defined = defineEntity({
   type: 'custom_field',

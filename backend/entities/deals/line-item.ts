@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { idSchema, money, textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema, idSchema, money } from '../../kernel/entity/fields.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
 
 /** A line of a deal as the API shows it. */
@@ -24,7 +24,7 @@ export interface LineItem {
 }
 
 const amount = money().schema
-const name = textSchema(255).refine((value) => value.length > 0, { message: 'must not be empty' })
+const name = filledSchema(255)
 const quantity = amount.refine((value) => value > 0, { message: 'must be more than 0' })
 const percent = amount.refine((value) => value >= 0 && value <= 100, { message: 'must be between 0 and 100' })
 const discount = amount.refine((value) => value >= 0, { message: 'must not be below 0' })

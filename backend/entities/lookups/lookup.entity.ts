@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { defineEntity } from '../../kernel/entity/define.ts'
-import { flag, json, ruled, text, textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema, flag, json, ruled, text } from '../../kernel/entity/fields.ts'
 import { localeSchema } from '../../kernel/entity/places.ts'
 
-const line = (max: number) => textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty' })
+const line = (max: number) => filledSchema(max)
 
 /** How an item is called: in general, and in languages. */
 const labels = z.record(localeSchema, line(100))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
-import { textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema } from '../../kernel/entity/fields.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
@@ -113,9 +113,7 @@ export function lookupRoutes({
       tag: 'lookups',
       params,
       body: z.strictObject({
-        label: textSchema(100)
-          .refine((value) => value.length > 0, { message: 'must not be empty' })
-          .optional(),
+        label: filledSchema(100).optional(),
         restricted: z.boolean().optional(),
         ...sentBack(listSchema, ['label', 'restricted']),
       }),

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { defineEntity } from '../../kernel/entity/define.ts'
-import { flag, json, text, textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema, flag, json, text } from '../../kernel/entity/fields.ts'
 
 /** A stage as a request sends it: with `id` the one that exists, without a new one; the order of the list counts when `order` is absent. */
 export const stageSchema = z.strictObject({
   id: z.guid().optional(),
-  name: textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' }),
+  name: filledSchema(100),
   kind: z.enum(['open', 'won', 'lost']).default('open'),
   probability: z.int().min(0).max(100).optional(),
   order: z.int().min(0).max(10_000).optional(),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { recordAnswer } from '../../kernel/entity/answer.ts'
-import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { clearableSchema, filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, invalidMember } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
@@ -9,14 +9,11 @@ import { type Route, route } from '../../kernel/http/route.ts'
 import { createPipeline, refuseHeldPipeline, updatePipeline } from './pipeline.actions.ts'
 import { pipeline, stageSchema } from './pipeline.entity.ts'
 
-const name = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
+const name = filledSchema(100)
 const writable = {
   name,
   isDefault: z.boolean().optional(),
-  externalId: textSchema(255)
-    .refine((value) => value.length > 0, { message: 'must not be empty; send null to clear it' })
-    .nullable()
-    .optional(),
+  externalId: clearableSchema(255).nullable().optional(),
   stages: z.array(stageSchema).min(1).max(50),
 }
 const sentBack = z.unknown().optional()

@@ -3,29 +3,37 @@ import type { Database, Tx } from '../../kernel/db/database.ts'
 import { type Entity, neededMembers } from '../../kernel/entity/define.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
+import { wrapped } from '../../kernel/entity/wrapped.ts'
 import { invalid, type MemberError, rule } from '../../kernel/errors.ts'
-import { type Action, isGrantable } from '../../kernel/rights.ts'
+import type { Action } from '../../kernel/rights.ts'
 
 /** How many roles a tenant may have. */
 const mostRoles = 200
 
 /** Roles whose every write names nouns and members that there are, and which are deleted only when nobody has them. */
 export function fittingRoles(db: Database, roles: Repository, { entities }: Registry): Repository {
-  const creating = async (tx: Tx, values: Values): Promise<Values> => {
+  const fitting = (values: Values): Values => {
     refuseUnfit(entities, values)
-    const [{ count } = { count: 0 }] = await tx.query<{ count: number }>(sql`
-      select count(*)::integer as count from roles where tenant_id = ${tx.ctx.tenantId} and deleted_at is null`)
-    if (count >= mostRoles) throw rule('TOO_MANY_ROLES', `A tenant has at most ${mostRoles} roles of its own`)
     return whole(entities, values)
   }
-  return {
-    ...roles,
+  const creating = async (tx: Tx, values: Values, before = 0): Promise<Values> => {
+    const [{ count } = { count: 0 }] = await tx.query<{ count: number }>(sql`
+      select count(*)::integer as count from roles where tenant_id = ${tx.ctx.tenantId} and deleted_at is null`)
+    if (count + before >= mostRoles) throw rule('TOO_MANY_ROLES', `A tenant has at most ${mostRoles} roles of its own`)
+    return fitting(values)
+  }
+  const { derive, rewrite, retire, restore, archive, unarchive, exchange, changeMany } = roles
+  return wrapped(roles, {
+    ...{ derive, rewrite, retire, restore, archive, unarchive, exchange, changeMany },
     create: async (tx, values, options) => roles.create(tx, await creating(tx, values), options),
     createOnce: async (tx, values, key) => roles.createOnce(tx, await creating(tx, values), key),
-    update: (tx, id, values, options) => {
-      refuseUnfit(entities, values)
-      return roles.update(tx, id, whole(entities, values), options)
+    createMany: async (tx, records) => {
+      const fit: { id?: string; values: Values }[] = []
+      for (const record of records) fit.push({ ...record, values: await creating(tx, record.values, fit.length) })
+      return roles.createMany(tx, fit)
     },
+    update: async (tx, id, values, options) => roles.update(tx, id, fitting(values), options),
+    replace: async (tx, id, values, options) => roles.replace(tx, id, fitting(values), options),
     remove: (tx, id, expected, data) =>
       db.transaction(tx.ctx, async (inner) => {
         const removed = await roles.remove(inner, id, expected, data)
@@ -34,8 +42,12 @@ export function fittingRoles(db: Database, roles: Repository, { entities }: Regi
         if (holder) throw rule('ROLE_IN_USE', 'Users have this role: give them another one first')
         return removed
       }),
-  }
+  })
 }
+
+/** Whether a role of a tenant's own may grant an action: who makes members and roles could make himself an owner. */
+const isGrantable = (type: string, action: Action): boolean =>
+  action === 'read' || !['user', 'role', 'team'].includes(type)
 
 /** What is worked out from a hidden member is hidden with it, and the role says so. */
 function whole(entities: ReadonlyMap<string, Entity>, values: Values): Values {

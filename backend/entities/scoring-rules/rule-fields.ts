@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Entity } from '../../kernel/entity/define.ts'
-import { date, idSchema, instantSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { date, filledSchema, idSchema, instantSchema } from '../../kernel/entity/fields.ts'
 import type { RuleOperator, Scored } from './scoring-rule.entity.ts'
 
 /** What a rule can ask of a field: its operators, and what each is compared with. */
@@ -72,7 +72,7 @@ const customFamilies: Readonly<Record<string, Family>> = {
   user: 'id',
 }
 
-const word = textSchema(1000).refine((value) => value.length > 0, { message: 'must not be empty' })
+const word = filledSchema(1000)
 
 /** A date may stand for the time at which it begins. */
 const moment = z.union([instantSchema, z.iso.date().transform((day) => `${day}T00:00:00.000Z`)], {

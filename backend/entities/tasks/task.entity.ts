@@ -3,6 +3,7 @@ import { defineEntity } from '../../kernel/entity/define.ts'
 import {
   choice,
   customFields,
+  filledSchema,
   json,
   longText,
   ref,
@@ -10,13 +11,12 @@ import {
   related,
   tags,
   text,
-  textSchema,
   time,
 } from '../../kernel/entity/fields.ts'
 import { newId } from '../../kernel/ids.ts'
 import { recordTypes } from '../records.ts'
 
-const line = (max: number) => textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty' })
+const line = (max: number) => filledSchema(max)
 
 /** The text of a step on a checklist. */
 export const stepText = line(500)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { currency, textSchema } from '../../kernel/entity/fields.ts'
+import { currency, filledSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
 import { type Limits, limitsOf, limitsSchema, type Plans } from './plans.ts'
@@ -45,7 +45,7 @@ export interface Settings {
 const defaults: Settings = { requireTwoFactorFrom: null }
 
 /** What a tenant may be called. */
-export const tenantName = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
+export const tenantName = filledSchema(100)
 
 const settingsSchema = z.strictObject({
   requireTwoFactorFrom: z.iso

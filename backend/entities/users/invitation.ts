@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { email, filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import { roles } from './user.entity.ts'
 
 /** Days in which an invitation can be accepted. */
@@ -8,9 +8,7 @@ export const invitedFor = 7
 /** Whom to invite, as whom. */
 export const invitationInput = z.strictObject({
   email: email().schema,
-  name: textSchema(100)
-    .refine((value) => value.length > 0, { message: 'must not be empty' })
-    .optional(),
+  name: filledSchema(100).optional(),
   role: z.enum(roles).default('member'),
   roleId: idSchema.nullable().optional().meta({ description: 'A role of the tenant’s own, instead of `role`' }),
   userId: idSchema

@@ -2,7 +2,7 @@ import { isPossiblePhoneNumber } from 'libphonenumber-js/min'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import { invalid, type MemberError } from '../errors.ts'
-import { date, email, idSchema, phone, textSchema, url } from './fields.ts'
+import { clearableSchema, date, email, idSchema, phone, url } from './fields.ts'
 
 /** A custom field of a tenant, as its definition says. */
 export interface CustomField {
@@ -151,9 +151,7 @@ function isPhoneNumber(text: string): boolean {
 }
 
 /** Short enough for an index entry in any script. */
-const shortText = textSchema(500).refine((value) => value.length > 0, {
-  message: 'must not be empty; send null to clear it',
-})
+const shortText = clearableSchema(500)
 
 const schemas: Readonly<Record<string, (definition: Pick<CustomField, 'options'>) => z.ZodType>> = {
   text: () => shortText,

@@ -1,7 +1,20 @@
 import { forbidden } from '../errors.ts'
-import type { Rights } from '../rights.ts'
+import type { FieldRules, Rights } from '../rights.ts'
 import type { Entity } from './define.ts'
 import type { ListQuery } from './list-query.ts'
+
+/** A record without the members that are hidden; undefined rules hide none. */
+export const seenMembers = (
+  rules: FieldRules | undefined,
+  record: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> =>
+  rules ? Object.fromEntries(Object.entries(record).filter(([name]) => !rules.hidden.has(name))) : record
+
+/** Changes of a record without those of members that are hidden. */
+export const seenChanges = <Change extends { readonly field: string }>(
+  { hidden }: FieldRules,
+  changes: readonly Change[],
+): Change[] => changes.filter(({ field }) => !hidden.has(field))
 
 /** Throws 403 that names the members which a caller's role does not let him write. */
 export function refuseUnwritable(rights: Rights, { type }: Entity, names: readonly string[]): void {

@@ -90,13 +90,18 @@ export const textSchema = (max: number): z.ZodType<string> =>
     .refine((value) => !value.includes('\0'), { message: 'must not contain a NUL character' })
     .refine((value) => value.isWellFormed(), { message: 'must be well-formed Unicode' })
 
-const nonEmpty = (max: number): z.ZodType<string> =>
-  textSchema(max).refine((value) => value.length > 0, { message: 'must not be empty; send null to clear it' })
+/** Text that is more than white space. */
+export const filledSchema = (max: number, message = 'must not be empty'): z.ZodType<string> =>
+  textSchema(max).refine((value) => value.length > 0, { message })
+
+/** The same of a member that can be cleared. */
+export const clearableSchema = (max: number): z.ZodType<string> =>
+  filledSchema(max, 'must not be empty; send null to clear it')
 
 /** A line of text. */
 export const text = (options: Options<string> & { max?: number } = {}): Field<string> => ({
   kind: 'text',
-  schema: nonEmpty(options.max ?? 255),
+  schema: clearableSchema(options.max ?? 255),
   type: 'text',
   filter: textual,
   ...options,
@@ -105,13 +110,13 @@ export const text = (options: Options<string> & { max?: number } = {}): Field<st
 /** Text of any length that is neither filtered nor sorted (a body, a description). */
 export const longText = (options: Options<string> & { max?: number } = {}): Field<string> => ({
   kind: 'longText',
-  schema: nonEmpty(options.max ?? 100_000),
+  schema: clearableSchema(options.max ?? 100_000),
   type: 'text',
   filter: ['isNull'],
   ...options,
 })
 
-const emailSchema = nonEmpty(320).refine(
+const emailSchema = clearableSchema(320).refine(
   (value) => /^[^\s@"(),:;<>[\]\\]+@[^\s@"(),:;<>[\]\\.]+(\.[^\s@"(),:;<>[\]\\.]+)+$/u.test(value),
   {
     message: 'must be an email address',
@@ -145,7 +150,7 @@ export const emailKey: Normal = {
 /** A phone number, kept as sent. */
 export const phone = (options: Options<string> = {}): Field<string> => ({
   kind: 'phone',
-  schema: nonEmpty(50),
+  schema: clearableSchema(50),
   type: 'text',
   filter: textual,
   example: '+44 20 7946 0958',
@@ -155,7 +160,7 @@ export const phone = (options: Options<string> = {}): Field<string> => ({
 /** An absolute http or https address. */
 export const url = (options: Options<string> = {}): Field<string> => ({
   kind: 'url',
-  schema: nonEmpty(2048).refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), {
+  schema: clearableSchema(2048).refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), {
     message: 'must be an http or https URL',
   }),
   type: 'text',
@@ -166,7 +171,7 @@ export const url = (options: Options<string> = {}): Field<string> => ({
 /** Several short texts. */
 export const list = (item: 'email' | 'phone', options: Options<string[]> = {}): Field<string[]> => ({
   kind: `${item}s`,
-  schema: z.array(item === 'email' ? emailSchema : nonEmpty(50)).max(20),
+  schema: z.array(item === 'email' ? emailSchema : clearableSchema(50)).max(20),
   type: 'text[]',
   default: [],
   print: (column) => `to_jsonb(${column})`,
@@ -371,7 +376,7 @@ export interface Related {
 export const tags = (): Field<string[]> => ({
   kind: 'tags',
   schema: z
-    .array(nonEmpty(50))
+    .array(clearableSchema(50))
     .max(50)
     .transform((names) => [...new Set(names)]),
   type: 'text[]',

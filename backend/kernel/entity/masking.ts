@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Answer, JsonText, type PrivateRoute, type Route } from '../http/route.ts'
 import type { Rights } from '../rights.ts'
 import type { Entity } from './define.ts'
+import { seenMembers } from './field-rules.ts'
 import type { Registry } from './registry.ts'
 
 /** Gives a value without what somebody does not see. */
@@ -46,8 +47,7 @@ export function maskRecord(
   rights: Rights,
   value: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const hidden = rights.fields?.(entity.type)?.hidden
-  const shown = Object.entries(value).filter(([name]) => !hidden?.has(name))
+  const shown = Object.entries(seenMembers(rights.fields?.(entity.type), value))
   const included = new Map(
     Object.values(entity.all).flatMap(({ include, ref }) => {
       const target = ref === undefined ? undefined : registry.entities.get(ref)

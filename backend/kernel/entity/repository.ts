@@ -155,10 +155,8 @@ export function createRepository(entity: Entity, registry: Registry, customField
       return insert.many(tx, checked)
     },
     update: (tx, id, values, options = {}) => write(tx, id, values, false, options),
-    replace: (tx, id, values, options = {}) => {
-      refuseUnwritable(tx.ctx.rights, entity, namesOf(values))
-      return write(tx, id, completed(entity, values, tx.ctx.rights.fields?.(entity.type)), true, options)
-    },
+    replace: (tx, id, values, options = {}) =>
+      write(tx, id, completed(entity, values, tx.ctx.rights.fields?.(entity.type)), true, options),
     derive: (tx, id, derived, { verb, scope = scopeOf(tx, 'update'), ...rest } = {}) =>
       change(
         tx,

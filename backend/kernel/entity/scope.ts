@@ -1,3 +1,4 @@
+import { raw } from 'sql-template-tag'
 import type { Binder } from '../db/plan.ts'
 import { sharesSql } from '../events/append.ts'
 import type { Belonging, Reach, Scope, Share } from '../rights.ts'
@@ -120,4 +121,6 @@ export function belongingOf(
 
 /** SQL for those with whom the record of an alias is shared, as the log keeps them; null for nobody. */
 export const sharesOf = (entity: Entity, alias: string): string =>
-  entity.shareable ? sharesSql(`${alias}.tenant_id`, `'${entity.type}'`, `${alias}.id`) : 'null::jsonb'
+  entity.shareable
+    ? sharesSql(raw(`${alias}.tenant_id`), raw(`'${entity.type}'`), raw(`${alias}.id`)).sql
+    : 'null::jsonb'

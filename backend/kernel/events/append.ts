@@ -46,7 +46,7 @@ export async function appendSigned(tx: Pick<WorkerTx, 'query'>, events: readonly
     insert into events (${raw(logColumns)})
     select e."tenantId", e.id, e.lane, e.name, e.type, e."recordId", e.version, e.actor, e."requestId", e."operationId",
            e.ip, e."userAgent", coalesce(e.changes, '[]'), e.record, coalesce(e.data, '{}'),
-           ${raw(sharesSql('e."tenantId"', 'e.type', 'e."recordId"'))}
+           ${sharesSql(raw('e."tenantId"'), raw('e.type'), raw('e."recordId"'))}
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e(
       "tenantId" uuid, id uuid, lane smallint, name text, type text, "recordId" uuid, version integer, actor jsonb,
       "requestId" text, "operationId" uuid, ip text, "userAgent" text, changes jsonb, record jsonb, data jsonb)`)
@@ -75,8 +75,7 @@ export const appendingSql = (event: EventSql, from: Sql): Sql => {
     insert into events (${raw(logColumns)})
     select ${event.tenantId}, ${event.id}, (${lane})::smallint, ${event.name}, ${event.type}::text, ${event.recordId}, (${version})::integer,
            ${event.actor}, ${event.requestId}, ${event.operationId}, null, null, '[]', ${event.record}, ${event.data},
-           (select jsonb_agg(jsonb_build_object('id', s.grantee_id, 'access', s.access)) from record_shares s
-            where s.tenant_id = ${event.tenantId} and s.record_type = ${event.type}::text and s.record_id = ${event.recordId})
+           ${sharesSql(event.tenantId, sql`${event.type}::text`, event.recordId)}
     from ${from}`
 }
 
@@ -92,6 +91,6 @@ export const logColumns =
   'tenant_id, id, lane, name, type, record_id, version, actor, request_id, operation_id, ip, user_agent, changes, record, data, shares'
 
 /** SQL for those with whom a record is shared, as the log keeps them; null for nobody. */
-export const sharesSql = (tenant: string, type: string, id: string): string => `(
+export const sharesSql = (tenant: Sql, type: Sql, id: Sql): Sql => sql`(
   select jsonb_agg(jsonb_build_object('id', s.grantee_id, 'access', s.access)) from record_shares s
   where s.tenant_id = ${tenant} and s.record_type = ${type} and s.record_id = ${id})`

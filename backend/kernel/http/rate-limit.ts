@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net'
 import { Problem } from '../errors.ts'
 import type { SignedIn, SignedInOperator } from './authenticator.ts'
+import { networkOf } from './network.ts'
 import type { RateCounter } from './rate-counter.ts'
 
 /** How many calls a minute are served. */
@@ -64,19 +64,3 @@ const tooMany = ({ name }: Count, left: number, headers: Record<string, string>)
   new Problem(429, 'RATE_LIMITED', `${whose[name]}; try again in ${left} seconds`, {
     headers: { ...headers, 'Retry-After': String(left) },
   })
-
-/** An IPv6 customer has a whole /64 to call from, and counts as one. */
-export function networkOf(ip: string | null): string {
-  if (ip === null || !isIPv6(ip)) return ip ?? 'unknown'
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1]
-  if (mapped !== undefined) return mapped
-  const [head = '', tail] = ip.split('%', 1)[0]?.toLowerCase().split('::') ?? []
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length)
-  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after]
-  return groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')
-}

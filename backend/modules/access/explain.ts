@@ -1,5 +1,5 @@
 import type { Entity } from '../../kernel/entity/define.ts'
-import { type Action, type Belonging, type Rights, reaches } from '../../kernel/rights.ts'
+import { type Action, type Belonging, holdersOf, type Rights, reaches } from '../../kernel/rights.ts'
 
 /** One rule and what it says of the question: `holds` is null where the rule was not come to. */
 export interface Step {
@@ -46,9 +46,9 @@ export function explain(rights: Rights | undefined, entity: Entity, action: Acti
 
 const step = (rule: Step['rule'], holds: boolean, because: string): Step => ({ rule, holds, because })
 
-function holderWords({ userId }: Rights, reached: readonly string[], { ownerIds, createdById }: Belonging): string {
-  const held = ownerIds.length > 0
-  const holders = held ? ownerIds : createdById ? [createdById] : []
+function holderWords({ userId }: Rights, reached: readonly string[], belonging: Belonging): string {
+  const held = belonging.ownerIds.length > 0
+  const holders = holdersOf(belonging)
   const what = held ? 'Owns it or is assigned to it' : 'Made it, and nobody owns it'
   if (holders.includes(userId)) return what
   if (holders.some((id) => reached.includes(id)))

@@ -12,7 +12,7 @@ export interface WantedShare extends Grantee {
 }
 
 /**
- * Makes these the shares of a record, as one change of it. Only those to whom it belongs may: who has it by a share cannot
+ * Makes these the shares of a record, as one change of it, and gives what it has become. Only those to whom it belongs may: who has it by a share cannot
  * hand it on. Throws 404, 403, 412, and 400 that names who is not there.
  */
 export async function setShares(
@@ -21,7 +21,7 @@ export async function setShares(
   id: string,
   wanted: readonly WantedShare[],
   expected: Expected,
-): Promise<Stored> {
+): Promise<{ stored: Stored; shares: GrantedShare[] }> {
   const { type } = records.entity
   const record = JSON.parse((await records.get(tx, id)).json)
   const scope = withoutShares(tx, type)
@@ -44,7 +44,7 @@ export async function setShares(
   const after = await readShares(tx, type, id)
   const change = { field: 'sharedWith', oldValue: before.map(told), newValue: after.map(told) }
   const parts = JSON.stringify(change.oldValue) === JSON.stringify(change.newValue) ? [] : [change]
-  return records.derive(tx, id, {}, { verb: 'shared', parts, expected, scope })
+  return { stored: await records.derive(tx, id, {}, { verb: 'shared', parts, expected, scope }), shares: after }
 }
 
 /** What the timeline says of a share. */

@@ -77,9 +77,9 @@ export function sharesRoutes(db: Database, records: Repository): Route[] {
       problems: [412],
       handle: async (ctx, { params, body, header }) =>
         db.transaction(ctx, async (tx) => {
-          const { version } = await setShares(tx, records, params.id, body.shares, readIfMatch(header('If-Match')))
-          const shares = (await readShares(tx, type, params.id)).map(shown)
-          return { status: 200, body: { shares }, headers: { ETag: etagOf(version) } }
+          const expected = readIfMatch(header('If-Match'))
+          const { stored, shares } = await setShares(tx, records, params.id, body.shares, expected)
+          return { status: 200, body: { shares: shares.map(shown) }, headers: { ETag: etagOf(stored.version) } }
         }),
     }),
   ]

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tenantSchema as settings } from '../../entities/tenants/tenant.ts'
 import { user } from '../../entities/users/user.entity.ts'
 import { printCookie } from '../../kernel/http/cookie.ts'
 import type { Answer } from '../../kernel/http/route.ts'
@@ -12,16 +13,8 @@ export interface CookieOptions {
 }
 
 /** The tenant of who is signed in. */
-export const tenantSchema = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    timezone: z.string(),
-    locale: z.string(),
-    currency: z.string(),
-    plan: z.string(),
-    createdAt: z.iso.datetime({ precision: 3 }),
-  })
+export const tenantSchema = settings
+  .pick({ id: true, name: true, timezone: true, locale: true, currency: true, plan: true, createdAt: true })
   .meta({ id: 'Tenant' })
 
 /** What a sign-in answers. */

@@ -3,8 +3,8 @@ import sql from 'sql-template-tag'
 import { sleep } from '../../kernel/clock.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import { Problem, unauthenticated } from '../../kernel/errors.ts'
+import { networkOf } from '../../kernel/http/network.ts'
 import type { Caller } from '../../kernel/http/route.ts'
-import { networkOf } from './network.ts'
 
 /** Minutes for which a wrong try counts. */
 export const attemptMinutes = 15

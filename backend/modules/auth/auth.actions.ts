@@ -7,13 +7,13 @@ import type { Database, Row, Tx } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { forbidden, type Problem, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
+import { networkOf } from '../../kernel/http/network.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
 import { passwordClaim } from './attempts.ts'
 import type { AuthDeps } from './deps.ts'
 import { callerCtx, memberCtx } from './members.ts'
-import { networkOf } from './network.ts'
 import type { OperatorSignIn } from './operators.ts'
 import { deviceOf, judge } from './rotation.ts'
 import { type SecondFactor, secondFactor, tellOfRecovery } from './second-factor.ts'
@@ -224,7 +224,7 @@ async function answer(deps: AuthDeps, tx: Tx, userId: string, sessionId: string,
   const user = JSON.parse((await deps.users.get(tx, userId)).json)
   return {
     user,
-    tenant: await readTenant(tx),
+    tenant: await readOwnTenant(tx),
     accessToken: deps.tokens.issueAccess({ sub: userId, tid: tx.ctx.tenantId, role: user.role, sid: sessionId }),
     refreshToken: deps.tokens.refreshToken(sessionId, generation),
     expiresIn: accessTokenSeconds,
@@ -232,7 +232,7 @@ async function answer(deps: AuthDeps, tx: Tx, userId: string, sessionId: string,
 }
 
 /** The tenant as its members see it. */
-export async function readTenant(tx: Tx): Promise<unknown> {
+export async function readOwnTenant(tx: Tx): Promise<unknown> {
   const [row] = await tx.query(sql`
     select id, name, timezone, locale, currency, plan, ${raw(timeSql('created_at'))} as "createdAt"
     from tenants where id = ${tx.ctx.tenantId}`)

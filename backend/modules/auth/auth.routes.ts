@@ -6,7 +6,7 @@ import { user } from '../../entities/users/user.entity.ts'
 import { passwordSchema } from '../../entities/users/user.routes.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
-import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { email, filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import { invalidMember, notFound } from '../../kernel/errors.ts'
 import { readCookie } from '../../kernel/http/cookie.ts'
@@ -16,7 +16,7 @@ import type { Rights } from '../../kernel/rights.ts'
 import { ownAccount } from './account.queries.ts'
 import { accountRoutes } from './account.routes.ts'
 import { cookieName, cookieOf, signedIn, signInSchema, tenantSchema } from './answers.ts'
-import { login, logout, readTenant, refresh, refuseRegistration, register } from './auth.actions.ts'
+import { login, logout, readOwnTenant, refresh, refuseRegistration, register } from './auth.actions.ts'
 import type { AuthDeps } from './deps.ts'
 import { passkeyRoutes } from './passkey.routes.ts'
 import { readFactors } from './second-factor.ts'
@@ -33,7 +33,7 @@ export interface AuthOptions extends AuthDeps {
   readonly types: readonly string[]
 }
 
-const name = textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' })
+const name = filledSchema(100)
 const tag = 'auth'
 
 const operatorSignInSchema = z
@@ -242,7 +242,7 @@ async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Pro
   const { rights, actor } = tx.ctx
   const [stored, tenant, account, tenants] = await Promise.all([
     options.users.get(tx, actor.id ?? ''),
-    readTenant(tx),
+    readOwnTenant(tx),
     ownAccount(tx),
     membershipsOf(tx),
   ])

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import { publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import { signedIn, signInSchema } from './answers.ts'
 import type { AuthDeps } from './deps.ts'
@@ -75,7 +75,7 @@ export function passkeyRoutes(deps: AuthDeps & { readonly secureCookies: boolean
       idempotency: 'none',
       whilePending: true,
       body: z.strictObject({
-        name: textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' }),
+        name: filledSchema(100),
         response: registration,
       }),
       responses: { 201: { description: 'Added', schema: z.object({ id: z.uuid(), name: z.string() }) } },

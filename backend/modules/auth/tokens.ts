@@ -1,8 +1,9 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import { LRUCache } from 'lru-cache'
 import { unauthenticated } from '../../kernel/errors.ts'
 import { isId } from '../../kernel/ids.ts'
+import { type Mark, readSignedToken, signedToken } from '../../kernel/signed-token.ts'
 
 /** Seconds that an access token is good for. */
 export const accessTokenSeconds = 15 * 60
@@ -37,15 +38,13 @@ export interface Tokens {
   refreshToken(sessionId: string, generation: number): string
   /** What a refresh token claims to be; undefined when it is not ours. */
   readRefresh(token: string): { sessionId: string; generation: number } | undefined
-  /** A mark of a text that only holders of the secret can make; the text cannot be read out of it. */
-  mark(text: string): Buffer
+  readonly mark: Mark
 }
 
 /** Tokens signed with HMAC-SHA256; a verified one is kept until it expires, as verification is a fifth of a request. */
 export function createTokens(secret: string): Tokens {
   const verified = new LRUCache<string, Claims | OperatorClaims>({ max: 10_000 })
-  const mark = (text: string) => createHmac('sha256', secret).update(text).digest()
-  const mac = (sessionId: string, generation: number) => mark(`refresh ${sessionId} ${generation}`)
+  const mark: Mark = (text) => createHmac('sha256', secret).update(text).digest()
   const issue = (claims: object) => jwt.sign(claims, secret, { algorithm: 'HS256', expiresIn: accessTokenSeconds })
   return {
     issueAccess: issue,
@@ -58,17 +57,10 @@ export function createTokens(secret: string): Tokens {
       if (!known) verified.set(token, claims)
       return claims
     },
-    refreshToken: (sessionId, generation) =>
-      `${sessionId}.${generation}.${mac(sessionId, generation).toString('base64url')}`,
+    refreshToken: (sessionId, generation) => signedToken(mark, 'refresh', { id: sessionId, generation }),
     readRefresh: (token) => {
-      const [, sessionId = '', generation = '', signature = ''] =
-        /^([0-9a-f-]{36})\.(\d{1,9})\.([\w-]{43})$/.exec(token) ?? []
-      if (!isId(sessionId)) return undefined
-      const given = Buffer.from(signature, 'base64url')
-      const right = mac(sessionId, Number(generation))
-      return given.length === right.length && timingSafeEqual(given, right)
-        ? { sessionId, generation: Number(generation) }
-        : undefined
+      const signed = readSignedToken(mark, 'refresh', token)
+      return signed && { sessionId: signed.id, generation: signed.generation }
     },
   }
 }

@@ -9,7 +9,8 @@ import { duplicate, invalidMember } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { hashPassword } from '../../kernel/password.ts'
-import { type Mark, readInvitationToken } from './token.ts'
+import type { Mark } from '../../kernel/signed-token.ts'
+import { readInvitationToken } from './token.ts'
 
 /** What accepting needs of the sign-in. */
 export interface AcceptDeps<SignIn> {

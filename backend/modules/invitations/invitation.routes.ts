@@ -8,7 +8,7 @@ import { type Invitation, invitationInput, invitationSchema } from '../../entiti
 import { passwordSchema } from '../../entities/users/user.routes.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
-import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import { forbidden, notFound } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
@@ -122,9 +122,7 @@ export function invitationRoutes<SignIn>(options: InvitationOptions<SignIn>): Ro
       idempotency: 'none',
       body: z.strictObject({
         token: z.string().max(500),
-        name: textSchema(100)
-          .refine((value) => value.length > 0, { message: 'must not be empty' })
-          .optional(),
+        name: filledSchema(100).optional(),
         password: passwordSchema.optional(),
         totp: z.string().max(64).optional(),
         cookie: z.boolean().optional(),

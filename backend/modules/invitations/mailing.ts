@@ -4,8 +4,9 @@ import { systemCtx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import type { Job, Work } from '../../kernel/jobs/job.ts'
+import type { Mark } from '../../kernel/signed-token.ts'
 import { writeInvitation } from './mail.ts'
-import { invitationToken, type Mark } from './token.ts'
+import { invitationToken } from './token.ts'
 
 /** What invitations are sent with. */
 export interface MailingDeps {

@@ -3,6 +3,7 @@ import { sleep } from '../../kernel/clock.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import type { RateCounter } from '../../kernel/http/rate-counter.ts'
 import type { RateStore } from '../../kernel/http/rate-store.port.ts'
+import { sweep } from '../../kernel/jobs/sweep.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { Module } from '../../kernel/module.ts'
 
@@ -58,12 +59,12 @@ export function limitsModule({ db, log, counter, store }: LimitsDeps): Module {
     },
     health: () => ({ status: alone ? 'degraded' : 'up' }),
     schedules: [
-      {
-        name: 'rate-counts.expire',
-        queue: 'cleanup',
-        cron: '*/5 * * * *',
-        run: ({ dryRun }) => expire(db, dryRun),
-      },
+      // Of minutes that are over, as every process sees them.
+      sweep(
+        db,
+        { name: 'rate-counts.expire', cron: '*/5 * * * *' },
+        { counts: { table: 'rate_counts', where: sql`minute < extract(epoch from now()) / 60 - 3` } },
+      ),
     ],
   }
 }
@@ -74,15 +75,4 @@ function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
     throw new Error('the store of counts took too long')
   })
   return Promise.race([work, late])
-}
-
-async function expire(db: Database, dryRun: boolean): Promise<{ counts: number }> {
-  const past = Math.floor(Date.now() / 60_000) - 2
-  const [row] = await db.worker.query(
-    dryRun
-      ? sql`select count(*)::integer as counts from rate_counts where minute < ${past}`
-      : sql`with gone as (delete from rate_counts where minute < ${past} returning 1)
-            select count(*)::integer as counts from gone`,
-  )
-  return { counts: row?.counts ?? 0 }
 }

@@ -1,5 +1,6 @@
 import type { Server } from 'socket.io'
 import type { Ctx } from '../../kernel/context.ts'
+import { seenChanges } from '../../kernel/entity/field-rules.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { FieldRules } from '../../kernel/rights.ts'
@@ -170,11 +171,8 @@ function counted(client: Client): { unreadCount: number } | null {
 }
 
 /** An activity tells what changed: of members that somebody does not see it tells him nothing. */
-function withoutHidden(
-  body: Readonly<Record<string, unknown>>,
-  { hidden }: FieldRules,
-): Readonly<Record<string, unknown>> {
+function withoutHidden(body: Readonly<Record<string, unknown>>, rules: FieldRules): Readonly<Record<string, unknown>> {
   const { changes } = body
   if (!Array.isArray(changes)) return body
-  return { ...body, changes: changes.filter(({ field }) => !hidden.has(field)) }
+  return { ...body, changes: seenChanges(rules, changes) }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema } from '../../kernel/entity/fields.ts'
 import { isAddressRange } from './addresses.ts'
 import { scopeSchema } from './scopes.ts'
 
@@ -61,7 +61,7 @@ export type Machine = z.output<typeof machineSchema>
 
 /** What a machine is made of. */
 export const newMachineSchema = z.strictObject({
-  name: textSchema(100).refine((value) => value.length > 0, { message: 'must not be empty' }),
+  name: filledSchema(100),
   scopes: z
     .array(scopeSchema)
     .min(1, 'must name at least one scope')

@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag'
-import type { Database } from '../../kernel/db/database.ts'
 import type { Bearer } from '../../kernel/http/authenticator.ts'
+import { sweep } from '../../kernel/jobs/sweep.ts'
 import type { Module } from '../../kernel/module.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { createServiceTokens } from './access-tokens.ts'
@@ -36,24 +36,13 @@ export function machinesModule(
         tokenRoute(principals, tokens),
       ],
       schedules: [
-        {
-          name: 'machine-secrets.expire',
-          queue: 'cleanup',
-          cron: '50 * * * *',
-          run: ({ dryRun }) => expireSecrets(deps.db, dryRun),
-        },
+        // Secrets whose overlap is over let nobody in; they go so that their prefixes say nothing any more.
+        sweep(
+          deps.db,
+          { name: 'machine-secrets.expire', cron: '50 * * * *' },
+          { secrets: { table: 'machine_secrets', where: sql`expires_at < now() - interval '1 day'` } },
+        ),
       ],
     },
   }
-}
-
-/** Secrets whose overlap is over let nobody in; they go so that their prefixes say nothing any more. */
-async function expireSecrets(db: Database, dryRun: boolean): Promise<{ secrets: number }> {
-  const [row] = await db.worker.query(
-    dryRun
-      ? sql`select count(*)::integer as secrets from machine_secrets where expires_at < now() - interval '1 day'`
-      : sql`with gone as (delete from machine_secrets where expires_at < now() - interval '1 day' returning 1)
-            select count(*)::integer as secrets from gone`,
-  )
-  return { secrets: row?.secrets ?? 0 }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type JobEngine, type JobState, jobStates, type StoredJob } from '../../adapters/jobs/jobs.port.ts'
 import type { Operator } from '../../kernel/context.ts'
-import { textSchema } from '../../kernel/entity/fields.ts'
+import { filledSchema, textSchema } from '../../kernel/entity/fields.ts'
 import { notFound, rule } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { operatorRoute, type Route } from '../../kernel/http/route.ts'
@@ -66,7 +66,7 @@ export function queueRoutes({ engine, cleanCompleted, log }: QueueOptions): Rout
       tag,
       body: z.strictObject({
         queue: queueMember,
-        jobId: textSchema(500).refine((id) => id !== '', { message: 'must not be empty' }),
+        jobId: filledSchema(500),
       }),
       responses: { 200: { description: 'The job', schema: jobSchema } },
       problems: [404, 422],

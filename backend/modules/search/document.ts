@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Field } from '../../kernel/entity/fields.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
+import { belongingOf } from '../../kernel/entity/scope.ts'
 import { isId } from '../../kernel/ids.ts'
-import type { Share } from '../../kernel/rights.ts'
+import { holdersOf, type Share } from '../../kernel/rights.ts'
 import { plainText, wordsOf } from './words.ts'
 
 /** A record as it stands in the table of documents, ready to be sent as JSON. */
@@ -35,7 +36,7 @@ export function documentOf(
   const title = entity.title(record)
   const ownerId = isId(record.ownerId) ? record.ownerId : null
   const assignees = idsOf(record.assigneeIds)
-  const holders = [...new Set([...holdersOf(entity, record), ...shares.map(({ id }) => id)])]
+  const holders = [...new Set([...holdersOf(belongingOf(entity, record)), ...shares.map(({ id }) => id)])]
   const tags = textsOf(record.tags)
   const marks = [
     ...tags.map(tagMark),
@@ -95,12 +96,6 @@ export const holderMark = (userId: string): string => `@${userId.toLowerCase()}`
 
 /** A lexeme as it stands in the text form of a tsvector or a tsquery. */
 export const quoted = (lexeme: string): string => `'${lexeme.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`
-
-/** The users who hold a record for the scope of rights: owner or assignees, else who created it. */
-export function holdersOf(entity: Entity, record: Values): string[] {
-  const held = [...new Set((entity.heldBy ?? []).flatMap((name) => idsOf(record[name])))]
-  return held.length > 0 ? held : idsOf(record.createdById)
-}
 
 /** A member that the search looks into. */
 export interface SearchedField {

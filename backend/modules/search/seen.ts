@@ -1,5 +1,6 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
+import { seenMembers } from '../../kernel/entity/field-rules.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { searchedFields, searchedTexts } from './document.ts'
@@ -8,10 +9,8 @@ import type { Candidate } from './search.queries.ts'
 import { wordsOf } from './words.ts'
 
 /** A record as somebody sees it: without the members that are hidden from him. */
-export function seenBy(rights: Rights, { type }: Entity, record: Values): Values {
-  const hidden = rights.fields?.(type)?.hidden
-  return hidden ? Object.fromEntries(Object.entries(record).filter(([name]) => !hidden.has(name))) : record
-}
+export const seenBy = (rights: Rights, { type }: Entity, record: Values): Values =>
+  seenMembers(rights.fields?.(type), record)
 
 /**
  * Leaves out the candidates that only what is hidden from the caller has brought: that they are found would tell it. The

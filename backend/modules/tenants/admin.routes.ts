@@ -8,7 +8,7 @@ import {
   tenantName,
 } from '../../entities/tenants/tenant.ts'
 import type { Database } from '../../kernel/db/database.ts'
-import { email, idSchema, textSchema } from '../../kernel/entity/fields.ts'
+import { email, filledSchema, idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { etagOf, readIfMatch } from '../../kernel/http/etag.ts'
@@ -143,7 +143,7 @@ export function adminRoutes({ db, plans, defaultPlan, users, accessToken, access
   ]
 }
 
-const reasonSchema = textSchema(500).refine((value) => value.length > 0, { message: 'must not be empty' })
+const reasonSchema = filledSchema(500)
 
 const standInSchema = z
   .object({ userId: z.uuid(), tenantId: z.uuid(), accessToken: z.string(), expiresIn: z.int() })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ActivityAction, Catalogue } from '../../events.ts'
 import type { Actor } from '../../kernel/context.ts'
+import { seenChanges } from '../../kernel/entity/field-rules.ts'
 import type { Change, DomainEvent } from '../../kernel/events/event.ts'
 import type { Rights } from '../../kernel/rights.ts'
 
@@ -61,9 +62,9 @@ export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Ac
 /** An activity without the old and new values of members that somebody does not see. */
 export function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
   const known = masked.safeParse(activity)
-  const hidden = known.success && rights.fields?.(known.data.entityType)?.hidden
-  if (!hidden || !known.success) return activity
-  return { ...known.data, changes: known.data.changes.filter(({ field }) => !hidden.has(field)) }
+  const rules = known.success && rights.fields?.(known.data.entityType)
+  if (!rules || !known.success) return activity
+  return { ...known.data, changes: seenChanges(rules, known.data.changes) }
 }
 
 const masked = z.looseObject({ entityType: z.string(), changes: z.array(z.looseObject({ field: z.string() })) })

@@ -10,11 +10,12 @@ import { recordOperations } from './operations.ts'
 import { openPeer } from './pgbench.ts'
 import { readProfiles } from './profile.ts'
 import { reportOf, writeReport } from './report.ts'
+import { measureRights } from './rights.ts'
 import { connections, measureRounds } from './rounds.ts'
 import { contactCount, folderIn, openHouse, usageOf } from './setup.ts'
 import { measureStarts } from './starts.ts'
 
-const parts = ['create', 'read', 'list', 'update', 'search', 'fanout', 'import', 'jobs', 'start']
+const parts = ['create', 'read', 'list', 'update', 'search', 'rights', 'fanout', 'import', 'jobs', 'start']
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
@@ -52,6 +53,7 @@ async function bench(): Promise<void> {
     const create = operations.find(({ name }) => name === 'create')
     const peak = outcomes.find(({ operation }) => operation === create)?.http.perSecond
     const fanOut = create && only.includes('fanout') ? await measureFanOut(house, create, peak) : undefined
+    const scopedLists = only.includes('rights') ? await measureRights(house) : []
     const imports = only.includes('import') ? await measureImports(house, Number(values.rows ?? 100_000)) : undefined
     const waiting = Number(values.jobs ?? 100_000)
     const fairness = only.includes('jobs') ? await measureFairness(house, waiting, process.env.REDIS_URL) : []
@@ -63,6 +65,7 @@ async function bench(): Promise<void> {
       load: before,
       outcomes,
       fanOut,
+      scopedLists,
       imports,
       fairness,
       starts,

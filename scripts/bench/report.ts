@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Fairness } from './fairness.ts'
 import type { FanOut } from './fanout.ts'
 import type { Imports } from './imports.ts'
+import type { ScopedList } from './rights.ts'
 import type { Outcome } from './rounds.ts'
 import { connections, median } from './rounds.ts'
 import type { Starts } from './starts.ts'
@@ -18,6 +19,7 @@ export interface Measured {
   readonly load: number
   readonly outcomes: readonly Outcome[]
   readonly fanOut: FanOut | undefined
+  readonly scopedLists: readonly ScopedList[]
   readonly imports: Imports | undefined
   readonly fairness: readonly Fairness[]
   readonly starts: Starts | undefined
@@ -32,7 +34,7 @@ const end = '<!-- /measured -->'
 
 /** A run as Markdown tables. */
 export function reportOf(measured: Measured): string {
-  const { outcomes, fanOut, imports, fairness, starts } = measured
+  const { outcomes, fanOut, scopedLists, imports, fairness, starts } = measured
   return [
     machine(measured),
     ...(outcomes.length > 0 ? [operationTable(outcomes)] : []),
@@ -40,6 +42,7 @@ export function reportOf(measured: Measured): string {
       ['What', 'Measured', 'Goal'],
       [
         ...(fanOut ? fanOutRows(fanOut) : []),
+        ...scopedLists.map(scopedListRow),
         ...(imports ? importRows(imports) : []),
         ...fairness.map(fairnessRow),
         ...(starts ? startRows(starts) : []),
@@ -123,6 +126,14 @@ function fanOutRows(fanOut: FanOut): string[][] {
     ['Answers under this load', lag(fanOut.latency), ''],
     ['Backlog gone after this load', `${fanOut.rest.toFixed(2)} s`, `1 s ${verdict(fanOut.rest <= 1)}`],
     ['Backlog gone after 3 s at full speed', `${fanOut.restAtPeak.toFixed(2)} s`, ''],
+  ]
+}
+
+function scopedListRow({ scope, holders, perSecond, ofAll, ratio }: ScopedList): string[] {
+  return [
+    `\`GET /contacts?limit=50\` with the scope \`${scope}\` (records of ${whole(holders)})`,
+    `${whole(perSecond)}/s; of who reads everything ${whole(ofAll)}/s; ratio ${ratio.toFixed(2)}`,
+    `0.90 ${verdict(ratio >= 0.9)}`,
   ]
 }
 

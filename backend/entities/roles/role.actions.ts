@@ -10,7 +10,7 @@ import type { Action } from '../../kernel/rights.ts'
 /** How many roles a tenant may have. */
 const mostRoles = 200
 
-/** Roles whose every write names nouns and members that there are, and which are deleted only when nobody has them. */
+/** Roles whose every write names nouns and members that there are, and which are deleted only when nobody has them or is invited to them. */
 export function fittingRoles(db: Database, roles: Repository, { entities }: Registry): Repository {
   const fitting = (values: Values): Values => {
     refuseUnfit(entities, values)
@@ -37,12 +37,20 @@ export function fittingRoles(db: Database, roles: Repository, { entities }: Regi
     remove: (tx, id, expected, data) =>
       db.transaction(tx.ctx, async (inner) => {
         const removed = await roles.remove(inner, id, expected, data)
-        const [holder] = await inner.query(sql`
-          select 1 from users where tenant_id = ${inner.ctx.tenantId} and role_id = ${id} and deleted_at is null limit 1`)
-        if (holder) throw rule('ROLE_IN_USE', 'Users have this role: give them another one first')
+        await refuseInUse(inner, id)
         return removed
       }),
   })
+}
+
+/** An invitation holds its role as long as it can be accepted or sent again. */
+async function refuseInUse(tx: Tx, id: string): Promise<void> {
+  const [row] = await tx.query<{ held: boolean; promised: boolean }>(sql`
+    select exists (select from users where tenant_id = ${tx.ctx.tenantId} and role_id = ${id} and deleted_at is null) as held,
+      exists (select from invitations where tenant_id = ${tx.ctx.tenantId} and role_id = ${id}
+              and accepted_at is null and revoked_at is null) as promised`)
+  if (row?.held) throw rule('ROLE_IN_USE', 'Users have this role: give them another one first')
+  if (row?.promised) throw rule('ROLE_IN_USE', 'Invitations give this role: take them back first')
 }
 
 /** Whether a role of a tenant's own may grant an action: who makes members and roles could make himself an owner. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
-import type { Client } from '../../test/client.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
+import { type Client, eventually } from '../../test/client.ts'
+import { hold } from '../../test/hold.ts'
 
 let house: TestApp
 let alice: Client
@@ -104,4 +105,40 @@ describe('a role of the tenant’s own', () => {
     expect((await alice.delete(`/roles/${role.id}`)).status).toBe(204)
     expect((await who.patch('/auth/me', { name: 'Back' })).status).toBe(200)
   })
+
+  test('is held by who is invited to it', async () => {
+    const role = await alice.build('role', { name: 'Promised' })
+    const asked = await alice.post('/invitations', { email: 'promised@example.com', roleId: role.id })
+    const held = await alice.delete(`/roles/${role.id}`)
+    expect([held.status, held.body.code]).toEqual([422, 'ROLE_IN_USE'])
+    await alice.delete(`/invitations/${asked.body.id}`)
+    expect((await alice.delete(`/roles/${role.id}`)).status).toBe(204)
+    const late = await alice.post('/invitations', { email: 'late@example.com', roleId: role.id })
+    expect([late.status, late.body.errors[0].path]).toEqual([400, 'roleId'])
+  })
+
+  test.each([
+    ['given', () => alice.patch(`/users/${bob.userId}`, { roleId: going })],
+    ['promised', () => alice.post('/invitations', { email: 'soon@example.com', roleId: going })],
+  ])('is not %s while it goes', async (_how, assign) => {
+    going = (await alice.build('role', { name: 'Going' })).id
+    const held = await hold(house.ownerUrl, 'update roles set deleted_at = now() where id = $1', [going])
+    const assigned = assign()
+    await held.until(1, assigned)
+    await held.release()
+    expect(await assigned).toMatchObject({ status: 400, body: { errors: [{ path: 'roleId' }] } })
+  })
+
+  test('that is gone all the same leaves no rights, and not those of a member', async () => {
+    const { who, role } = await withRole('Lost', { permissions: [permission('contact', 'read', 'all')] })
+    await asOwner(house.ownerUrl, (owner) =>
+      owner.query('update roles set deleted_at = now() where id = $1', [role.id]),
+    )
+    await eventually(async () => (await who.get('/contacts')).body.data.length === 0, 'the loss of the role')
+    expect((await who.post('/contacts', { lastName: 'Mine' })).status).toBe(403)
+    const query = `userId=${who.userId}&type=contact&action=create`
+    expect((await alice.get(`/access/explain?${query}`)).body.allowed).toBe(false)
+  })
 })
+
+let going = ''

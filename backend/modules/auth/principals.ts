@@ -145,14 +145,15 @@ function actorOf({ userId: id, name, operator }: Principal): Actor {
 }
 
 interface MemberRow extends Omit<Member, 'own'> {
+  readonly roleId: string | null
   readonly permissions: OwnRole['permissions'] | null
   readonly fieldRules: OwnRole['fieldRules'] | null
 }
 
-const memberOf = ({ permissions, fieldRules, ...rest }: MemberRow): Member => ({
-  ...rest,
-  own: permissions && fieldRules && { permissions, fieldRules },
-})
+function memberOf({ roleId, permissions, fieldRules, ...rest }: MemberRow): Member {
+  if (roleId === null) return rest
+  return { ...rest, own: permissions && fieldRules ? { permissions, fieldRules } : 'gone' }
+}
 
 const enrolmentRequired = (): Problem =>
   new Problem(
@@ -199,7 +200,7 @@ const ownRole = (column: Sql): Sql => sql`
   (select ${column} from roles o where o.tenant_id = u.tenant_id and o.id = u.role_id and o.deleted_at is null)`
 
 /** All of a user `u` from which his rights follow. */
-const member: Sql = sql`u.id, u.role, ${team} as team, ${teamIds} as "teamIds",
+const member: Sql = sql`u.id, u.role, ${team} as team, ${teamIds} as "teamIds", u.role_id as "roleId",
   ${ownRole(sql`o.permissions`)} as permissions, ${ownRole(sql`o.field_rules`)} as "fieldRules"`
 
 const keyOf = ({ tenantId, id }: UserKey): string => `${tenantId} ${id}`

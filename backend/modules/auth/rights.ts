@@ -97,8 +97,8 @@ export interface OwnRole {
 export interface Member {
   readonly id: string
   readonly role: string
-  /** The role of the tenant's own that he has instead. */
-  readonly own?: OwnRole | null
+  /** The role of the tenant's own that he has instead; who was given one that is gone has no rights at all. */
+  readonly own?: OwnRole | 'gone' | null
   /** Users: who is in his teams, and who reports to him, transitively. */
   readonly team: readonly string[]
   /** The teams that he is in or manages: what is shared with them is shared with him. */
@@ -107,7 +107,7 @@ export interface Member {
 
 /** Compiles a role to data. */
 export function compileRights({ id, role, own, team, teamIds = [] }: Member): Rights {
-  const grant = own ? granted(own) : grantedBy(role)
+  const grant = grantingOf(role, own)
   const mine = [id, ...teamIds]
   const ours = [id, ...team, ...teamIds]
   // A share widens which records an action reaches, and never to one that deletes.
@@ -116,7 +116,7 @@ export function compileRights({ id, role, own, team, teamIds = [] }: Member): Ri
       ? { userIds: of === 'own' ? [id] : [id, ...team], of }
       : { userIds: of === 'own' ? mine : ours, shares: action === 'read' ? 'read' : 'write', of }
   const scopes = new Map<string, Scope>()
-  const fields = fieldsOf(own?.fieldRules ?? [])
+  const fields = fieldsOf(own && own !== 'gone' ? own.fieldRules : [])
   return {
     userId: id,
     role,
@@ -134,6 +134,11 @@ export function compileRights({ id, role, own, team, teamIds = [] }: Member): Ri
 }
 
 type Granting = (type: string, action: Action) => Grant
+
+function grantingOf(role: string, own: Member['own']): Granting {
+  if (own === 'gone') return () => 'none'
+  return own ? granted(own) : grantedBy(role)
+}
 
 function grantedBy(role: string): Granting {
   const grants = builtIn[role]

@@ -108,11 +108,10 @@ async function openInvitation({ db, mark }: Pick<AcceptDeps<unknown>, 'db' | 'ma
   const [found] = await db.anonymous(sql`select tenant_id from find_invitation(${claim.id})`)
   if (!found) throw spent()
   const [row] = await db.tenant(systemCtx(found.tenant_id)).query<Row & { suspended: boolean }>(sql`
-    select i.id, i.tenant_id as "tenantId", i.email, coalesce(u.name, i.name) as name, i.role, o.id as "roleId", m.id as "teamId",
+    select i.id, i.tenant_id as "tenantId", i.email, coalesce(u.name, i.name) as name, i.role, i.role_id as "roleId", m.id as "teamId",
       i.user_id as "userId", i.generation, t.suspended_at is not null as suspended
     from invitations i join tenants t on t.id = i.tenant_id
       left join teams m on m.tenant_id = i.tenant_id and m.id = i.team_id and m.deleted_at is null
-      left join roles o on o.tenant_id = i.tenant_id and o.id = i.role_id and o.deleted_at is null
       left join users u on u.tenant_id = i.tenant_id and u.id = i.user_id
     where i.tenant_id = ${found.tenant_id} and i.id = ${claim.id} and i.generation = ${claim.generation}
       and i.accepted_at is null and i.revoked_at is null and i.expires_at > now()

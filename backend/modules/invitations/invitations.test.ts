@@ -58,6 +58,14 @@ describe('an invitation', () => {
     expect(data).toContainEqual(expect.objectContaining({ id: asked.id, userId: body.user.id, status: 'accepted' }))
   })
 
+  test('makes a member with the own role that it gives, and none when that is gone', async () => {
+    const { id: roleId } = await alice.build('role', { name: randomUUID() })
+    const [first, second] = [await invited({ roleId, name: 'Grace' }), await invited({ roleId, name: 'Grace' })]
+    expect((await accept(tokenOf(first.id), { password })).body.user).toMatchObject({ role: 'member', roleId })
+    await asOwner(house.ownerUrl, (owner) => owner.query('update roles set deleted_at = now() where id = $1', [roleId]))
+    expect((await accept(tokenOf(second.id), { password })).status).toBe(400)
+  })
+
   test('is good once, also for two at once', async () => {
     const { id } = await invited()
     const answers = await Promise.all([accept(tokenOf(id)), accept(tokenOf(id)), accept(tokenOf(id))])

@@ -1,8 +1,11 @@
 import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { type Binder, fill, planCache } from '../../kernel/db/plan.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
+import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { notFound } from '../../kernel/errors.ts'
+import type { Scope } from '../../kernel/rights.ts'
 import { deal, weightedSql } from './deal.entity.ts'
 
 const cardsPerStage = 20
@@ -30,21 +33,33 @@ export async function readStays(tx: Tx, dealId: string): Promise<Stay[]> {
 }
 
 /**
- * The board of a pipeline (the default one when absent): for each stage the count, the sums in the tenant's currency, how
- * many deals are in other ones, and the first 20 cards.
+ * The board of a pipeline (the default one when absent), of the deals that the caller may read: for each stage the count,
+ * the sums in the tenant's currency, how many deals are in other ones, and the first 20 cards.
  */
 export async function readBoard(tx: Tx, pipelineId: string | undefined): Promise<unknown[]> {
   const [pipeline] = await tx.query<{ id: string }>(sql`
     select id from pipelines where tenant_id = ${tx.ctx.tenantId} and deleted_at is null
       and case when ${pipelineId ?? null}::uuid is null then is_default else id = ${pipelineId ?? null} end`)
   if (!pipeline) throw notFound('There is no such pipeline')
-  const rows = await tx.query(sql`
+  const scope = tx.ctx.rights.scope(deal.type, 'read')
+  const made = boards(scopeShape(scope), (bind) => boardSql(scope, bind))
+  const values = { tenant: tx.ctx.tenantId, pipeline: pipeline.id, holders: scopeUsers(scope) }
+  return (await tx.query<{ lane: unknown }>(fill(made, values))).map(({ lane }) => lane)
+}
+
+const boards = planCache()
+
+function boardSql(scope: Scope, bind: Binder): string {
+  const tenant = bind('tenant', 'uuid')
+  const pipeline = bind('pipeline', 'uuid')
+  const shown = `r.deleted_at is null and r.archived_at is null and ${scopeSql(deal, scope, 'r', bind, 'holders')}`
+  return `
     with sums as (
-      select d.stage_id, coalesce(d.currency, t.currency) = t.currency as own,
-             count(*)::integer as count, coalesce(sum(d.value), 0) as value,
-             coalesce(sum(${raw(weightedSql('d', 's.probability'))}), 0) as weighted
-      from deals d join stages s on s.tenant_id = d.tenant_id and s.id = d.stage_id join tenants t on t.id = d.tenant_id
-      where d.tenant_id = ${tx.ctx.tenantId} and d.pipeline_id = ${pipeline.id} and d.deleted_at is null and d.archived_at is null
+      select r.stage_id, coalesce(r.currency, t.currency) = t.currency as own,
+             count(*)::integer as count, coalesce(sum(r.value), 0) as value,
+             coalesce(sum(${weightedSql('r', 's.probability')}), 0) as weighted
+      from deals r join stages s on s.tenant_id = r.tenant_id and s.id = r.stage_id join tenants t on t.id = r.tenant_id
+      where r.tenant_id = ${tenant} and r.pipeline_id = ${pipeline} and ${shown}
       group by 1, 2
     )
     select json_build_object(
@@ -54,9 +69,8 @@ export async function readBoard(tx: Tx, pipelineId: string | undefined): Promise
       'weightedValue', (select trim_scale(coalesce(sum(x.weighted), 0)) from sums x where x.stage_id = s.id and x.own),
       'otherCurrencies', (select coalesce(sum(x.count), 0) from sums x where x.stage_id = s.id and not x.own),
       'cards', (select coalesce(json_agg(c.doc order by c.position, c.id), '[]') from (
-          select r.position, r.id, ${raw(documentSql(deal, 'json'))} as doc from deals r
-          where r.tenant_id = s.tenant_id and r.stage_id = s.id and r.deleted_at is null and r.archived_at is null
+          select r.position, r.id, ${documentSql(deal, 'json')} as doc from deals r
+          where r.tenant_id = s.tenant_id and r.stage_id = s.id and ${shown}
           order by r.position, r.id limit ${cardsPerStage}) c)) as lane
-    from stages s where s.tenant_id = ${tx.ctx.tenantId} and s.pipeline_id = ${pipeline.id} order by s.position, s.id`)
-  return rows.map((row) => row.lane)
+    from stages s where s.tenant_id = ${tenant} and s.pipeline_id = ${pipeline} order by s.position, s.id`
 }

@@ -74,7 +74,7 @@ export function dealRoutes(house: House & { db: Database; records: Repository })
       responses: { 200: { description: 'The board', schema: z.object({ data: z.array(laneSchema) }) } },
       problems: [404],
       handle: async (ctx, { query }) => {
-        refuseSums(ctx.rights, 'deal', ['value'])
+        refuseSums(ctx.rights, 'deal', ['value', 'weightedValue'])
         return { status: 200, body: { data: await readBoard(db.tenant(ctx), query.pipelineId) } }
       },
     }),

@@ -235,6 +235,19 @@ describe('the board', () => {
     expect((await namesOf()).slice(0, 3)).toEqual(['Deal 21', 'Deal 0', 'Deal 20'])
   })
 
+  test('holds and sums what the caller may read, and nothing else', async () => {
+    const permissions = ['read', 'create'].map((action) => ({ resource: 'deal', action, scope: 'own' }))
+    const { id: roleId } = await alice.build('role', { name: 'Own deals', permissions })
+    const olive = await house.join('Olive', 'member', { roleId })
+    const stageId = stageOf(partners, 'open')
+    await alice.build('deal', { stageId, pipelineId: partners.id, value: 4_000_000, currency: 'USD' })
+    await alice.build('deal', { stageId, pipelineId: partners.id, value: 1, currency: 'EUR' })
+    const mine = await olive.build('deal', { stageId, pipelineId: partners.id, value: 7 })
+    const { body } = await olive.get(`/deals/board?pipelineId=${partners.id}`)
+    expect(body.data[0]).toMatchObject({ count: 1, value: 7, otherCurrencies: 0, cards: [{ id: mine.id }] })
+    expect(body.data[0].cards).toHaveLength(1)
+  })
+
   test('is of one pipeline of the tenant', async () => {
     const { body } = await alice.get(`/deals/board?pipelineId=${partners.id}`)
     expect(body.data.map((lane: { stage: { name: string } }) => lane.stage.name)).toEqual(['Open', 'Won', 'Lost'])

@@ -27,7 +27,7 @@ export function forecastRoute(db: Database): Route {
     }),
     responses: { 200: { description: 'The forecast', schema: forecastSchema } },
     handle: async (ctx, { query }) => {
-      refuseSums(ctx.rights, 'deal', ['value'])
+      refuseSums(ctx.rights, 'deal', ['value', 'weightedValue'])
       const tx = db.tenant(ctx)
       const span = spanOf(query.from, query.to, (await readHome(tx)).today)
       const wish = { ...query, ...span, ownerId: query.ownerId === 'me' ? ctx.rights.userId : query.ownerId }

@@ -92,7 +92,19 @@ describe('a hidden member', () => {
     const { id } = await alice.build('deal')
     expect((await vic.get(`/deals/${id}?include=company`)).status).toBe(403)
     expect((await vic.get(`/deals/${id}?fields=value`)).status).toBe(403)
-    expect((await vic.get('/deals/forecast')).status).toBe(403)
+  })
+
+  test.each(['value', 'probability'])('is in no sum: %s', async (field) => {
+    const role = await alice.build('role', {
+      name: `Without ${field}`,
+      permissions: [{ resource: 'deal', action: 'read', scope: 'all' }],
+      fieldRules: [{ resource: 'deal', field, rule: 'hidden' }],
+    })
+    const who = await house.join('Sam', 'member', { roleId: role.id })
+    for (const path of ['/deals/forecast', '/deals/board']) {
+      const { status, body } = await who.get(path)
+      expect([path, status, body.code]).toEqual([path, 403, 'FORBIDDEN'])
+    }
   })
 
   test('brings nobody a hit, a count or a suggestion', async () => {

@@ -78,3 +78,9 @@ export const filedMail = (storageDir: string, to: string, subject: RegExp): Prom
         subject.test(mail.subject ?? '') && mail.to?.some(({ address }) => address?.toLowerCase() === to.toLowerCase()),
     )
   }, `a file of a mail to ${to} about ${subject}`)
+
+/** The token of the link in that mail. */
+export async function mailedToken(storageDir: string, to: string, subject: RegExp): Promise<string> {
+  const { text = '' } = await filedMail(storageDir, to, subject)
+  return /token=([\w.-]+)/.exec(text)?.[1] ?? ''
+}

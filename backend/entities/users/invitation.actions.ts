@@ -6,7 +6,7 @@ import { duplicate, invalidMember, notFound, rule } from '../../kernel/errors.ts
 import { appendEvents } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import { invitedFor } from './invitation.ts'
-import { refuseRole } from './user.actions.ts'
+import { addMember, createAccount, refuseRole, refuseRoleOfAll } from './user.actions.ts'
 
 /** Whom to invite. With `userId` a member who is there already and cannot sign in yet: his role, name and team are his own. */
 export interface Invited {
@@ -44,6 +44,19 @@ export async function invite(tx: Tx, users: Repository, invited: Invited, at = '
   }
   await tell(tx, 'created', { id, email, name, role, generation: 1 })
   return id
+}
+
+/**
+ * Makes a member who signs in with a password at once, if nobody has an account of his email. Whoever has one is invited,
+ * whatever the password is: nobody gives, or tries, the password of another.
+ */
+export async function createUser(tx: Tx, users: Repository, values: Values, passwordHash: string): Promise<Stored> {
+  refuseRole(tx, values.role)
+  refuseRoleOfAll(values)
+  const email = String(values.email)
+  const [known] = await tx.query(sql`select 1 from find_account(${email})`)
+  if (known) return inviteUser(tx, users, values)
+  return addMember(tx, users, await createAccount(tx, email, passwordHash), values)
 }
 
 /** Makes a member who signs in once he has accepted the invitation that goes out to him. */

@@ -4,24 +4,7 @@ import type { Made } from '../../kernel/entity/insert.ts'
 import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
 import { conflict, duplicate, forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
-import { checkPassword, hashPassword } from '../../kernel/password.ts'
 import { endSessions } from './session.actions.ts'
-
-/**
- * Makes a member who can sign in with a password. A person who has an account already must be asked, not overwritten:
- * unless the password is the account's own, that is `409 CONFLICT`.
- */
-export async function createUser(tx: Tx, users: Repository, values: Values, password: string): Promise<Stored> {
-  refuseRole(tx, values.role)
-  refuseRoleOfAll(values)
-  const email = String(values.email)
-  const [known] = await tx.query(sql`select id, password_hash from find_account(${email})`)
-  if (known && !(await checkPassword(password, known.password_hash))) {
-    throw conflict('A person with this email has an account already; its password is needed')
-  }
-  const accountId = known?.id ?? (await createAccount(tx, email, await hashPassword(password)))
-  return addMember(tx, users, accountId, values)
-}
 
 /** Makes an account; another request that made it meanwhile is a conflict. */
 export async function createAccount(tx: Tx, email: string, passwordHash: string): Promise<string> {
@@ -127,7 +110,7 @@ async function refuseLastOwner(tx: Tx, id: string): Promise<void> {
 }
 
 /** Owners and administrators have all rights: what a role of the tenant's own took from them would not hold. */
-function refuseRoleOfAll(values: Values, before: Values = {}): void {
+export function refuseRoleOfAll(values: Values, before: Values = {}): void {
   const { role, roleId } = { ...before, ...values }
   if (roleId != null && (role === 'owner' || role === 'admin'))
     throw invalidMember('roleId', `must be null: an ${role} has all rights`)

@@ -6,8 +6,9 @@ import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
-import { inviteUser } from './invitation.actions.ts'
-import { createUser, removeUser, updateUser } from './user.actions.ts'
+import { hashPassword } from '../../kernel/password.ts'
+import { createUser, inviteUser } from './invitation.actions.ts'
+import { removeUser, updateUser } from './user.actions.ts'
 import { user } from './user.entity.ts'
 
 /** A password as people choose it: at least 8 characters, at most what a hash should have to read. */
@@ -26,6 +27,8 @@ export function userRoutes({ db, records: users }: { db: Database; records: Repo
       path: '/users',
       operationId: 'createUser',
       summary: 'Add a member: with a password he signs in at once, without he is invited',
+      description:
+        'Who has an account already, in whichever tenant, is always invited: his password stays his own, and the one that was sent counts for nothing.',
       tag: 'users',
       body: withPassword,
       responses: { 201: { ...record, headers: ['ETag', 'Location'] } },
@@ -33,8 +36,9 @@ export function userRoutes({ db, records: users }: { db: Database; records: Repo
       handle: async (ctx, { body }) => {
         if (ctx.rights.scope('user', 'create') === 'none') throw forbidden('Your role may not add members')
         const { password, ...values } = body
+        const passwordHash = password === undefined ? undefined : await hashPassword(password)
         const made = await db.transaction(ctx, (tx) =>
-          password === undefined ? inviteUser(tx, users, values) : createUser(tx, users, values, password),
+          passwordHash === undefined ? inviteUser(tx, users, values) : createUser(tx, users, values, passwordHash),
         )
         const answer = recordAnswer(made)
         return { ...answer, status: 201, headers: { ...answer.headers, Location: `/api/v1/users/${made.id}` } }

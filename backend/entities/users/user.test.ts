@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
+import { filedMail, mailedToken } from '../../test/mailbox.ts'
 
 let house: TestApp
 let alice: Client
@@ -37,14 +38,25 @@ describe('a member who is added', () => {
     expect(again.body.errors[0].path).toBe('email')
   })
 
-  test('keeps his account of another tenant, whose password must be known', async () => {
-    const other = await alice.post('/users', { ...newcomer(), email: house.charlie.email, password: 'guessed it' })
-    expect([other.status, other.body.code]).toEqual([409, 'CONFLICT'])
-    expect((await signIn(house.charlie.email)).status).toBe(200)
-    expect((await signIn(house.charlie.email, 'guessed it')).status).toBe(401)
-    const asked = await alice.post('/users', { ...newcomer(), email: house.charlie.email })
-    expect(asked.status).toBe(201)
-    expect((await house.charlie.get('/auth/me')).body.tenant.id).toBe(house.charlie.tenantId)
+  test('who has an account elsewhere is invited, whichever password is sent, and keeps his own', async () => {
+    const dora = await house.found('Doras', 'Dora')
+    const added = []
+    for (const [who, word] of [
+      [alice, 'guessed it'],
+      [house.charlie, password],
+    ] as const)
+      added.push({ who, made: await who.post('/users', { name: 'Dora', email: dora.email, password: word }) })
+    for (const { who, made } of added) {
+      expect([made.status, made.body.email, made.body.active]).toEqual([201, dora.email, true])
+      const { data } = (await who.get('/invitations?status=pending')).body
+      expect(data).toContainEqual(expect.objectContaining({ email: dora.email, userId: made.body.id }))
+    }
+    expect((await filedMail(house.config.storageDir, dora.email, /invitation to Acme/)).text).toContain('Alice')
+    expect((await dora.get('/auth/me')).body.tenants).toHaveLength(1)
+    expect((await signIn(dora.email, 'guessed it')).status).toBe(401)
+    expect((await signIn(dora.email)).body.tenant.id).toBe(dora.tenantId)
+    const again = await alice.post('/users', { name: 'Dora', email: dora.email, password })
+    expect([again.status, again.body.code, again.body.errors[0].path]).toEqual([409, 'DUPLICATE', 'email'])
   })
 
   test('is made once under a key, and none of him when something is wrong', async () => {
@@ -194,8 +206,10 @@ describe('who leaves', () => {
     const { body } = await alice.get(`/deals/${deal.id}?include=owner,createdBy`)
     expect(body).toMatchObject({ ownerId: eve.userId, owner: { name: 'Eve' }, createdBy: { name: 'Eve' } })
     expect((await alice.get(`/deals?ownerId=${eve.userId}`)).body.data).toHaveLength(1)
-    expect((await alice.post('/users', { name: 'Eve', email: eve.email, password })).status).toBe(201)
-    expect((await signIn(eve.email)).status).toBe(200)
+    const again = await alice.post('/users', { name: 'Eve', email: eve.email })
+    const token = await mailedToken(house.config.storageDir, eve.email, /invitation/)
+    expect((await house.nobody.post('/invitations/accept', { token, password })).status).toBe(200)
+    expect((await signIn(eve.email)).body.user.id).toBe(again.body.id)
   })
 
   test('cannot be himself', async () => {

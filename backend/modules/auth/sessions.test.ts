@@ -4,6 +4,7 @@ import type { App } from '../../app.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
+import { mailedToken } from '../../test/mailbox.ts'
 
 let house: TestApp
 let other: App
@@ -115,8 +116,11 @@ describe('the list of sessions', () => {
 describe('somebody in two tenants', () => {
   const both = async () => {
     const dora = await house.found('Doras', 'Dora')
-    const made = await alice.post('/users', { name: 'Dora at Acme', email: dora.email, role: 'viewer', password })
-    expect(made.status).toBe(201)
+    const made = await alice.post('/users', { name: 'Dora at Acme', email: dora.email, role: 'viewer' })
+    const token = await mailedToken(house.config.storageDir, dora.email, /invitation/)
+    expect((await dora.post('/invitations/accept', { token })).status).toBe(200)
+    // The tenant used last is her own again.
+    expect((await dora.post('/auth/switch-tenant', { tenantId: dora.tenantId })).status).toBe(200)
     return { dora, acmeId: made.body.id as string }
   }
 

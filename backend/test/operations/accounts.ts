@@ -2,7 +2,7 @@ import { generate } from 'otplib'
 import { type Authenticator, createAuthenticator } from '../authenticator.ts'
 import { password } from '../cast.ts'
 import type { Client } from '../client.ts'
-import { filedMail } from '../mailbox.ts'
+import { mailedToken } from '../mailbox.ts'
 import { at, type Call, type Examples, type House, nothing, unique } from './call.ts'
 
 /** Who somebody is, and how he shows it. */
@@ -20,14 +20,16 @@ export const onAccounts: Examples = {
   updateMe: async () => ({ body: { timezone: 'Europe/Berlin' } }),
   verifyEmail: async (house) => {
     const { email } = await house.found('Initech', 'Peter')
-    return { body: { token: await mailedToken(house, email, /Confirm/) } }
+    return { body: { token: await mailedToken(house.config.storageDir, email, /Confirm/) } }
   },
   resendVerification: nothing,
   forgotPassword: async ({ alice }) => ({ body: { email: alice.email } }),
   resetPassword: async (house) => {
     const { email } = await house.found('Initech', 'Peter')
     await house.nobody.post('/auth/password/forgot', { email })
-    return { body: { token: await mailedToken(house, email, /Choose/), password: 'a newer password' } }
+    return {
+      body: { token: await mailedToken(house.config.storageDir, email, /Choose/), password: 'a newer password' },
+    }
   },
   changePassword: async ({ found }) => ({
     as: await found('Initech', 'Peter'),
@@ -68,12 +70,6 @@ export const onAccounts: Examples = {
   },
   switchTenant: async ({ alice }) => ({ body: { tenantId: alice.tenantId } }),
   deleteOtherSessions: async ({ join }) => ({ as: await join('Leo', 'member') }),
-}
-
-/** The token of a link that somebody was mailed, as the files say: without a mail server mails are written there. */
-async function mailedToken({ config }: House, email: string, subject: RegExp): Promise<string> {
-  const { text = '' } = await filedMail(config.storageDir, email, subject)
-  return /token=([\w.-]+)/.exec(text)?.[1] ?? ''
 }
 
 /** For whom passkeys of a house are: a loopback address goes by its name. */

@@ -170,7 +170,7 @@ function problemsOf(route: Route): number[] {
     ...(route.body || route.form || route.method === 'post' ? [413, 415] : []),
   ]
   const keyed = isKeyed(route) ? [409, 422] : []
-  const limited = route.access !== 'public' || (route.path.startsWith('/auth/') && !route.outside) ? [429] : []
+  const limited = route.access === 'public' && route.outside ? [] : [429]
   const all = [...new Set([...usual, ...keyed, ...limited, ...(route.problems ?? []), 405, 503])]
   return all.filter((status) => !(status in route.responses)).sort((a, b) => a - b)
 }

@@ -5,7 +5,7 @@ import type { RateCounter } from './rate-counter.ts'
 
 /** How many calls a minute are served. */
 export interface Quotas {
-  /** From one address to the calls of signing in. */
+  /** From one address to the calls that anybody may make: above all of signing in. */
   readonly address: number
   /** Of one user, key or service. */
   readonly user: number
@@ -19,7 +19,7 @@ export interface Counted {
 
 /** Counts calls and tells when they are too many. */
 export interface RateLimits {
-  /** Of who is signing in, or tries to. */
+  /** Of who is not known yet. */
   ofAddress(ip: string | null): Counted
   ofCaller(who: SignedIn | SignedInOperator): Counted
 }
@@ -43,7 +43,9 @@ export function createRateLimits(counter: RateCounter, quotas: Quotas): RateLimi
       const { tenantId, actor } = who.ctx
       const ofUser = counted('user', `u ${tenantId} ${actor.id}`, quotas.user)
       const { callsPerMinute } = who
-      return judge(callsPerMinute == null ? [ofUser] : [ofUser, counted('plan', `t ${tenantId}`, callsPerMinute)])
+      // What is refused to one is not taken from what all of his tenant may call.
+      if (callsPerMinute == null || ofUser.used > ofUser.quota) return judge([ofUser])
+      return judge([ofUser, counted('plan', `t ${tenantId}`, callsPerMinute)])
     },
   }
 }

@@ -122,8 +122,9 @@ function register(router: Router | Express, routes: readonly Route[], options: H
     const here = router.route(path.replace(/\{(\w+)\}/g, ':$1'))
     const offered = routes.filter((route) => route.path === path)
     for (const route of offered) {
-      const signsIn = route.access === 'public' && route.path.startsWith('/auth/')
-      const counting = signsIn && limits ? [limiting((request) => limits.ofAddress(request.ip ?? null))] : []
+      // Nobody is known yet, and most of these hash a password.
+      const byAddress = route.access === 'public' && !route.outside
+      const counting = limits && byAddress ? [limiting((request) => limits.ofAddress(request.ip ?? null))] : []
       here[route.method](...counting, ...(route.form ? [] : [rawBody]), handling(route, options))
     }
     const allow = offered.map((route) => route.method.toUpperCase())

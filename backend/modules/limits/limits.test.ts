@@ -32,6 +32,8 @@ describe('an address that signs in', () => {
     expect(headers.get('ratelimit')).toBe('"address";r=0;t=50')
     const login = await house.nobody.post('/auth/login', { email: 'a@b.example', password: 'x' }, from('192.0.2.1'))
     expect(login.status).toBe(429)
+    const guess = { token: 'guessed', password: 'correct horse battery' }
+    expect((await house.nobody.post('/invitations/accept', guess, from('192.0.2.1'))).status).toBe(429)
     expect((await house.nobody.get('/auth/oidc', from('192.0.2.2'))).status).toBe(200)
   })
 
@@ -67,6 +69,11 @@ describe('who is signed in', () => {
     const bobs = await refused(() => house.bob.get('/contacts'))
     expect(bobs.body.detail).toMatch(/^You call too often/)
     expect((await house.alice.get('/contacts')).status).toBe(200)
+    const spent = async () =>
+      / "plan";r=(\d+)/.exec((await house.alice.get('/contacts')).headers.get('ratelimit') ?? '')?.[1]
+    const before = Number(await spent())
+    for (let calls = 0; calls < 5; calls++) expect((await house.bob.get('/contacts')).status).toBe(429)
+    expect(Number(await spent())).toBe(before - 1)
     await othersCalled(`t ${house.alice.tenantId}`, Number(plan))
     const alices = await refused(() => house.alice.get('/contacts'))
     expect(alices.body.detail).toMatch(/^Your tenant calls more often than its plan allows/)

@@ -66,7 +66,10 @@ export const newMachineSchema = z.strictObject({
     .array(scopeSchema)
     .min(1, 'must name at least one scope')
     .max(100)
-    .meta({ examples: [['contact:read', 'deal:*']] }),
+    .meta({
+      description: 'What it may: `update` and `delete` hold for what it may `read` too',
+      examples: [['contact:read', 'deal:*']],
+    }),
   expiresAt: z.iso
     .datetime({ offset: true })
     .refine((value) => Date.parse(value) > Date.now(), { message: 'must be a time to come' })

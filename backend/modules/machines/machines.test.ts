@@ -49,6 +49,27 @@ describe('an API key', () => {
     expect((await program.get('/deals/board')).status).toBe(403)
   })
 
+  test('changes nothing that it may not read: the answer would show it', async () => {
+    const contact = await alice.build('contact', { lastName: 'Secret' })
+    const { clientId, clientSecret } = await service(['contact:update', 'contact:delete', 'contact:read'])
+    const narrow = { client_id: clientId, client_secret: clientSecret, scope: 'contact:update contact:delete' }
+    const programs = [
+      await clientOf((await keyOf(['contact:update', 'contact:delete'])).key),
+      await clientOf((await token(narrow)).body.access_token),
+    ]
+    for (const program of programs) {
+      const answers = [
+        await program.patch(`/contacts/${contact.id}`, {}),
+        await program.post(`/contacts/${contact.id}/archive`),
+        await program.delete(`/contacts/${contact.id}`),
+      ]
+      expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
+      expect(JSON.stringify(answers)).not.toContain('Secret')
+    }
+    const both = await clientOf((await keyOf(['contact:update', '*:read'])).key)
+    expect((await both.patch(`/contacts/${contact.id}`, {})).body.lastName).toBe('Secret')
+  })
+
   test('finds and hears nothing beyond its scopes, on any path', async () => {
     const deal = await alice.build('deal', { name: 'Zanzibar' })
     const contact = await alice.build('contact', { firstName: 'Zanzibar' })

@@ -9,9 +9,10 @@ export const scopeSchema = z
     message: 'must be resource:action, as contact:read, deal:* or *:read',
   })
 
-/** Whether scopes hold an action on a resource. */
-export function holds(scopes: readonly string[], resource: string, action: Action): boolean {
-  return [`${resource}:${action}`, `${resource}:*`, `*:${action}`, '*:*'].some((scope) => scopes.includes(scope))
+/** Whether scopes hold an action on a resource. Nobody changes or deletes what he does not see: the answer would show it. */
+function holds(scopes: readonly string[], resource: string, action: Action): boolean {
+  const named = [`${resource}:${action}`, `${resource}:*`, `*:${action}`, '*:*'].some((scope) => scopes.includes(scope))
+  return named && (action === 'read' || action === 'create' || holds(scopes, resource, 'read'))
 }
 
 /**

@@ -74,7 +74,7 @@ import { rottingModule } from './modules/rotting/rotting.module.ts'
 import { scoringModule } from './modules/scoring/scoring.module.ts'
 import { searchModule } from './modules/search/search.module.ts'
 import { tenantsModule } from './modules/tenants/tenants.module.ts'
-import { activityOf, activitySchema, maskActivity } from './modules/timeline/activity.ts'
+import { activityOf } from './modules/timeline/activity.ts'
 import { timelineModule } from './modules/timeline/timeline.module.ts'
 
 /** The whole of a process while it runs. */
@@ -296,11 +296,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     ),
     ...store.routes,
   ]
-  const masked = masking(
-    entities.registry,
-    new Map([[activitySchema, maskActivity]]),
-    redirecting(db, entities.registry, offered),
-  )
+  const masked = masking(entities.registry, redirecting(db, entities.registry, offered))
   const routes = gated(masked, (segment) => entities.registry.byPath(segment)?.type)
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({

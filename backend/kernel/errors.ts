@@ -1,3 +1,11 @@
+import type { Mask } from './sight.ts'
+
+/** What a problem tells of records, and how it is shown to somebody. */
+export interface Told {
+  readonly value: unknown
+  readonly mask: Mask
+}
+
 /** One member of a request that is wrong, as the contract's `errors[]` shows it. */
 export interface MemberError {
   readonly path: string
@@ -11,7 +19,10 @@ export class Problem extends Error {
   readonly code: string
   readonly errors: readonly MemberError[] | undefined
   readonly headers: Readonly<Record<string, string>>
-  readonly extra: Readonly<Record<string, unknown>>
+  /** More members of its own; they say nothing of records. */
+  readonly extra: Readonly<Record<string, Plain>>
+  /** Members that tell of records: they are shown only once they have been masked for who asked. */
+  readonly told: Readonly<Record<string, Told>>
 
   constructor(
     status: number,
@@ -20,7 +31,8 @@ export class Problem extends Error {
     more: {
       errors?: readonly MemberError[]
       headers?: Record<string, string>
-      extra?: Record<string, unknown>
+      extra?: Record<string, Plain>
+      told?: Record<string, Told>
       cause?: unknown
     } = {},
   ) {
@@ -31,8 +43,11 @@ export class Problem extends Error {
     this.errors = more.errors
     this.headers = more.headers ?? {}
     this.extra = more.extra ?? {}
+    this.told = more.told ?? {}
   }
 }
+
+type Plain = string | number | boolean | null
 
 /** 400: members of the body, query or path are wrong; each is named. */
 export function invalid(errors: readonly MemberError[]): Problem {

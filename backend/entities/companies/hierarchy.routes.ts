@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
-import { refuseSums } from '../../kernel/entity/field-rules.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import { type Place, reach, readTree } from './hierarchy.queries.ts'
@@ -19,7 +19,7 @@ export function hierarchyRoutes({ db }: { db: Database }): Route[] {
       responses: { 200: { description: 'The tree', schema: treeSchema } },
       problems: [404],
       handle: async (ctx, { params }) => {
-        refuseSums(ctx.rights, 'deal', ['value'])
+        refuseUnseen(ctx.rights, 'deal', ['value'])
         const { above, below, truncated, sums } = await readTree(db.tenant(ctx), params.id)
         const [company] = nested(below)
         return { status: 200, body: { ancestors: above.map(named), company, sums, truncated } }

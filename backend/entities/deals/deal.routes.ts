@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
-import { refuseSums } from '../../kernel/entity/field-rules.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { noBody, verbRoute } from '../../kernel/entity/verb-route.ts'
@@ -74,7 +74,7 @@ export function dealRoutes(house: House & { db: Database; records: Repository })
       responses: { 200: { description: 'The board', schema: z.object({ data: z.array(laneSchema) }) } },
       problems: [404],
       handle: async (ctx, { query }) => {
-        refuseSums(ctx.rights, 'deal', ['value', 'weightedValue'])
+        refuseUnseen(ctx.rights, 'deal', ['value', 'weightedValue'])
         return { status: 200, body: { data: await readBoard(db.tenant(ctx), query.pipelineId) } }
       },
     }),

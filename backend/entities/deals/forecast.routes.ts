@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
-import { refuseSums } from '../../kernel/entity/field-rules.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { refuseMissing } from '../../kernel/entity/write-values.ts'
 import { invalidMember } from '../../kernel/errors.ts'
@@ -27,7 +27,7 @@ export function forecastRoute(db: Database): Route {
     }),
     responses: { 200: { description: 'The forecast', schema: forecastSchema } },
     handle: async (ctx, { query }) => {
-      refuseSums(ctx.rights, 'deal', ['value', 'weightedValue'])
+      refuseUnseen(ctx.rights, 'deal', ['value', 'weightedValue'])
       const tx = db.tenant(ctx)
       const span = spanOf(query.from, query.to, (await readHome(tx)).today)
       const wish = { ...query, ...span, ownerId: query.ownerId === 'me' ? ctx.rights.userId : query.ownerId }

@@ -2,10 +2,12 @@ import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { survivorOf } from '../../kernel/entity/aliases.ts'
 import { type CustomFields, customProblem } from '../../kernel/entity/custom.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import type { Changed, Expected, Repository, Values } from '../../kernel/entity/repository.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
 import { forbidden, invalid, invalidMember, notFound, Problem, rule, stale } from '../../kernel/errors.ts'
 import { reaches } from '../../kernel/rights.ts'
+import { maskEach, maskExcerpt } from '../../kernel/sight.ts'
 import { carryRelated } from './carry.ts'
 import { type Alike, type Candidate, findCandidates } from './lead.queries.ts'
 
@@ -39,6 +41,7 @@ export async function convert(
   expected: Expected,
 ): Promise<Changed> {
   refuseContradictions(wanted)
+  refuseUnseen(tx.ctx.rights, 'lead', carried)
   const { lead, now } = await takeLead(tx, house, id, expected)
   const { contactId: usedContact, duplicates } = wanted
   const recognised = { ...lead, ...named(wanted.contact), companyName: wanted.company?.name ?? lead.companyName }
@@ -59,6 +62,20 @@ export async function convert(
   await carryRelated(tx, house.repository, id, heir)
   return converted
 }
+
+/** What goes over to the records that are made: a role may see it there and not in the lead. */
+const carried = [
+  'firstName',
+  'lastName',
+  'email',
+  'phone',
+  'companyName',
+  'jobTitle',
+  'source',
+  'address',
+  'tags',
+  'customFields',
+] as const
 
 function refuseContradictions({ contactId, contact, companyId, company, createDeal, deal }: Conversion): void {
   const either = (path: string) => invalidMember(path, `must be left out when ${path}Id is given`)
@@ -91,7 +108,7 @@ const mayBeKnown = (candidates: readonly Candidate[]): Problem =>
     409,
     'DUPLICATE',
     'The team may know this lead already: repeat with contactId or companyId of a candidate, or with duplicates: "ignore"',
-    { extra: { candidates } },
+    { told: { candidates: { value: candidates, mask: maskEach(maskExcerpt()) } } },
   )
 
 async function companyFor(

@@ -1,9 +1,21 @@
+import { z } from 'zod'
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
+import { excerpt } from '../../kernel/sight.ts'
 import { company } from '../companies/company.entity.ts'
 import { contact } from '../contacts/contact.entity.ts'
+
+/** A record that a lead may already be, as an answer shows it. */
+export const candidateSchema = excerpt(
+  z.object({
+    type: z.enum(['contact', 'company']),
+    id: z.uuid(),
+    name: z.string(),
+    email: z.string().nullable().optional(),
+  }),
+)
 
 /** A record that a lead may already be. */
 export interface Candidate {
@@ -65,30 +77,33 @@ const candidateOf = (type: Candidate['type'], { id, name, email }: Values): Cand
   email: typeof email === 'string' ? email : null,
 })
 
-/** The oldest first, at most five of each. */
+/** The oldest first, at most five of each. By a member that the caller does not see nobody is found: that would tell it. */
 async function findExact(tx: Tx, { email, phone, companyName }: Known): Promise<Candidate[]> {
   const { rights, tenantId } = tx.ctx
+  const unless = (type: string, member: string, value: unknown) =>
+    typeof value === 'string' && !rights.fields?.(type)?.hidden.has(member) ? value : null
+  const address = typeof email === 'string' ? email.toLowerCase() : null
   const contacts = rights.scope('contact', 'read')
   const companies = rights.scope('company', 'read')
   const made = plan((bind) => {
     const tenant = bind('tenant', 'uuid')
-    const address = bind('email', 'text')
     return `
       (select 'contact' as type, r.id, r.name, r.email from contacts r
        where r.tenant_id = ${tenant} and r.deleted_at is null and ${scopeSql(contact, contacts, 'r', bind, 'contactHolders')}
-         and (r.email_normal = ${address} or r.phone_normal = normal_phone(${bind('phone', 'text')}))
+         and (r.email_normal = ${bind('email', 'text')} or r.phone_normal = normal_phone(${bind('phone', 'text')}))
        order by r.created_at, r.id limit ${mostOfEach})
       union all
       (select 'company', r.id, r.name, null from companies r
        where r.tenant_id = ${tenant} and r.deleted_at is null and ${scopeSql(company, companies, 'r', bind, 'companyHolders')}
-         and (r.name_normal = lower(${bind('companyName', 'text')}) or r.domain_normal = nullif(split_part(${address}, '@', 2), ''))
+         and (r.name_normal = lower(${bind('companyName', 'text')}) or r.domain_normal = nullif(split_part(${bind('domainOf', 'text')}, '@', 2), ''))
        order by r.created_at, r.id limit ${mostOfEach})`
   })
   return tx.query<Candidate & Record<string, unknown>>(
     fill(made, {
       tenant: tenantId,
-      email: typeof email === 'string' ? email.toLowerCase() : null,
-      phone,
+      email: unless('contact', 'email', address),
+      phone: unless('contact', 'phone', phone),
+      domainOf: unless('company', 'domain', address),
       companyName,
       contactHolders: scopeUsers(contacts),
       companyHolders: scopeUsers(companies),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
+import { seenMembers } from '../../kernel/entity/field-rules.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { verbRoute } from '../../kernel/entity/verb-route.ts'
@@ -9,7 +10,7 @@ import { contact } from '../contacts/contact.entity.ts'
 import { deal } from '../deals/deal.entity.ts'
 import { convert, type House } from './lead.actions.ts'
 import { lead } from './lead.entity.ts'
-import { findCandidates } from './lead.queries.ts'
+import { candidateSchema, findCandidates } from './lead.queries.ts'
 
 /** What is special about leads: they are converted. */
 export function leadRoutes(house: House & { db: Database; records: Repository }): Route[] {
@@ -36,7 +37,9 @@ export function leadRoutes(house: House & { db: Database; records: Repository })
       responses: { 200: { description: 'The candidates', schema: z.object({ candidates: z.array(candidateSchema) }) } },
       handle: async (ctx, { params }) => {
         const tx = db.tenant(ctx)
-        const known = JSON.parse((await leads.get(tx, params.id)).json)
+        const lead = JSON.parse((await leads.get(tx, params.id)).json)
+        // Whom one finds by what one does not see tells it.
+        const known = seenMembers(ctx.rights.fields?.('lead'), lead)
         return { status: 200, body: { candidates: await findCandidates(tx, house.alike, known) } }
       },
     }),
@@ -47,7 +50,8 @@ const conversionRules = `\`contactId\` and \`companyId\` use a record that is th
 made. Without \`contactId\` and \`duplicates: "ignore"\`, contacts with the lead's address or number answer \`409 DUPLICATE\` with
 \`candidates\`. The only company of the lead's company name is used, unless \`company\` or \`duplicates\` is given. A deal is made
 when \`deal\` or \`createDeal\` says so. Owner, address, source, tags and custom fields of the same key and type are taken over;
-notes, tasks and interactions of the lead also name the contact, and comments go over to it.`
+notes, tasks and interactions of the lead also name the contact, and comments go over to it. Who does not see all that is taken
+over is refused.`
 
 const conversionSchema = z
   .strictObject({
@@ -60,10 +64,3 @@ const conversionSchema = z
     duplicates: z.literal('ignore').optional(),
   })
   .optional()
-
-const candidateSchema = z.object({
-  type: z.enum(['contact', 'company']),
-  id: z.uuid(),
-  name: z.string(),
-  email: z.string().nullable(),
-})

@@ -24,11 +24,12 @@ export function refuseUnwritable(rights: Rights, { type }: Entity, names: readon
   if (refused.length > 0) throw forbidden(`Your role may not write ${refused.join(', ')} of a ${type}`)
 }
 
-/** Throws 403 that names the members of a type that a sum would tell of, though a caller's role hides them. */
-export function refuseSums(rights: Rights, type: string, names: readonly string[]): void {
+/** Throws 403 that names the members of a type that a sum, or what is made of them, would tell of though a caller's role hides them. */
+export function refuseUnseen(rights: Rights, type: string, names: readonly string[]): void {
   const hidden = rights.fields?.(type)?.hidden
   const refused = names.filter((name) => hidden?.has(name))
-  if (refused.length > 0) throw forbidden(`Your role may not see ${refused.join(', ')} of a ${type}, nor sums of it`)
+  if (refused.length > 0)
+    throw forbidden(`Your role may not see ${refused.join(', ')} of a ${type}, nor what is made of it`)
 }
 
 /** Throws 403 that names the members by which a list would tell what a caller's role hides. */

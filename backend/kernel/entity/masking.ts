@@ -1,19 +1,18 @@
 import { z } from 'zod'
+import { Problem } from '../errors.ts'
 import { type Answer, JsonText, type PrivateRoute, type Route } from '../http/route.ts'
 import type { Rights } from '../rights.ts'
+import { isObject, type Mask, markOf } from '../sight.ts'
 import type { Entity } from './define.ts'
 import { seenMembers } from './field-rules.ts'
 import type { Registry } from './registry.ts'
 
-/** Gives a value without what somebody does not see. */
-export type Mask = (rights: Rights, value: unknown) => unknown
-
 /**
  * Takes the members that a caller's role hides out of every answer. Where records stand in an answer follows from the
- * schema that its route declares, so that no route can forget it; `special` are schemas of what is no record itself.
+ * schema that its route declares, so that no route can forget it.
  */
-export function masking(registry: Registry, special: ReadonlyMap<z.ZodType, Mask>, routes: readonly Route[]): Route[] {
-  const finder = createFinder(registry, special)
+export function masking(registry: Registry, routes: readonly Route[]): Route[] {
+  const finder = createFinder(registry)
   return routes.map((route) => {
     if (route.access === 'public' || route.access === 'operator') return route
     const masks = new Map<number, Mask>()
@@ -21,16 +20,31 @@ export function masking(registry: Registry, special: ReadonlyMap<z.ZodType, Mask
       const mask = schema && finder(schema)
       if (mask) masks.set(Number(status), mask)
     }
-    if (masks.size === 0) return route
     const { handle } = route as PrivateRoute
     return {
       ...(route as PrivateRoute),
       handle: async (ctx, request) => {
-        const answer = await handle(ctx, request)
+        const answer = await handle(ctx, request).catch((error: unknown) => {
+          throw maskedProblem(error, ctx.rights)
+        })
         const mask = ctx.rights.fields && masks.get(answer.status)
         return mask ? maskedAnswer(answer, ctx.rights, mask) : answer
       },
     }
+  })
+}
+
+/** A problem with what it tells of records, as far as somebody sees it. */
+function maskedProblem(error: unknown, rights: Rights): unknown {
+  if (!(error instanceof Problem) || Object.keys(error.told).length === 0) return error
+  const { status, code, message, errors, headers, told } = error
+  const shown = Object.entries(told).map(([name, { value, mask }]) => [name, mask(rights, value)])
+  const extra = { ...error.extra, ...Object.fromEntries(shown) }
+  return new Problem(status, code, message, {
+    ...(errors ? { errors } : {}),
+    headers: { ...headers },
+    extra,
+    cause: error,
   })
 }
 
@@ -44,7 +58,7 @@ function maskedAnswer(answer: Answer, rights: Rights, mask: Mask): Answer {
 export function maskRecord(
   registry: Registry,
   entity: Entity,
-  rights: Rights,
+  rights: Pick<Rights, 'fields'>,
   value: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const shown = Object.entries(seenMembers(rights.fields?.(entity.type), value))
@@ -65,8 +79,8 @@ export function maskRecord(
 }
 
 /** Finds what is to be masked in values of a schema; null: nothing. */
-function createFinder(registry: Registry, special: ReadonlyMap<z.ZodType, Mask>): (schema: z.ZodType) => Mask | null {
-  const known = new Map<z.ZodType, Mask | null>(special)
+function createFinder(registry: Registry): (schema: z.ZodType) => Mask | null {
+  const known = new Map<z.ZodType, Mask | null>()
   // A schema that extends that of a record holds the same member.
   const byMember = new Map<unknown, Mask>()
   for (const entity of registry.entities.values()) {
@@ -76,6 +90,8 @@ function createFinder(registry: Registry, special: ReadonlyMap<z.ZodType, Mask>)
     if (entity.recordSchema instanceof z.ZodObject) byMember.set(entity.recordSchema.shape.createdAt, mask)
   }
   const find = (schema: z.ZodType): Mask | null => {
+    const mark = markOf(schema)
+    if (mark !== undefined) return mark === 'apart' ? null : mark
     const found = known.get(schema)
     if (found !== undefined) return found
     // A schema that holds itself has nothing to mask before it is known.
@@ -89,6 +105,12 @@ function createFinder(registry: Registry, special: ReadonlyMap<z.ZodType, Mask>)
     if (schema instanceof z.ZodArray) {
       const mask = find(schema.element as z.ZodType)
       return mask && ((rights, value) => (Array.isArray(value) ? value.map((item) => mask(rights, item)) : value))
+    }
+    if (schema instanceof z.ZodTuple) {
+      const items = schema.def.items.map((item) => find(item as z.ZodType))
+      if (items.every((mask) => mask === null)) return null
+      return (rights, value) =>
+        Array.isArray(value) ? value.map((item, index) => items[index]?.(rights, item) ?? item) : value
     }
     if (schema instanceof z.ZodNullable || schema instanceof z.ZodOptional) return find(schema.unwrap() as z.ZodType)
     if (schema instanceof z.ZodUnion) {
@@ -114,6 +136,3 @@ function createFinder(registry: Registry, special: ReadonlyMap<z.ZodType, Mask>)
   }
   return find
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -51,7 +51,7 @@ export const problemSchema = z
     used: z.int().optional(),
     allowed: z.int().optional(),
     candidates: z
-      .array(z.object({ type: z.string(), id: z.uuid(), name: z.string(), email: z.string().nullable() }))
+      .array(z.object({ type: z.string(), id: z.uuid(), name: z.string(), email: z.string().nullable().optional() }))
       .optional(),
   })
   .meta({ id: 'Problem' })

@@ -2,6 +2,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
 import type { Mergeable } from '../../kernel/entity/define.ts'
 import { documentSql } from '../../kernel/entity/document.ts'
+import { seenMembers } from '../../kernel/entity/field-rules.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { forbidden, invalid } from '../../kernel/errors.ts'
@@ -15,14 +16,29 @@ import {
   type Place,
   readPairs,
 } from './duplicate.queries.ts'
-import { type Evidence, weigh } from './evidence.ts'
-import { comparableName, keysOf } from './keys.ts'
+import { type Evidence, fieldOf, weigh } from './evidence.ts'
+import { comparableName, keysOf, sharedKeys } from './keys.ts'
 
 /** A pair both of whose records the caller may read. */
 export type SeenPair = KeptPair & { readonly a: Values; readonly b: Values }
 
-/** Whether a pair is for the caller to see. */
-export const isSeen = (pair: KeptPair): pair is SeenPair => pair.a !== null && pair.b !== null
+/**
+ * A pair as the caller may see it; null when he may not read both records, or when it takes what is hidden from him to tell
+ * that they are a pair.
+ */
+export function seenPair({ ctx: { rights } }: Tx, { type, sameness }: Mergeable, pair: KeptPair): SeenPair | null {
+  const { a, b, reasons } = pair
+  if (a === null || b === null) return null
+  const rules = rights.fields?.(type)
+  if (!rules) return { ...pair, a, b }
+  const [one, other] = [seenMembers(rules, a), seenMembers(rules, b)]
+  const fields = new Set(reasons.map(({ field }) => field))
+  const shared = sharedKeys(keysOf(sameness, one), keysOf(sameness, other)).filter(({ kind }) =>
+    fields.has(fieldOf(sameness, kind)),
+  )
+  const evidence = weigh(sameness, [comparableName(sameness, one), comparableName(sameness, other)], shared)
+  return evidence && { ...pair, ...evidence, a, b }
+}
 
 /**
  * A page of pairs after a place, and where it ended. A caller who may read few of a long list gets less than a full page
@@ -42,7 +58,8 @@ export async function pageOfPairs(
     const rows = await readPairs(tx, noun, place, minScore, size)
     for (const [index, row] of rows.entries()) {
       place = row
-      if (row.dismissed === dismissed && isSeen(row)) pairs.push(row)
+      const seen = row.dismissed === dismissed ? seenPair(tx, noun, row) : null
+      if (seen && seen.score >= minScore) pairs.push(seen)
       if (pairs.length === limit) return { pairs, next: index + 1 < rows.length || rows.length === size ? place : null }
     }
     if (rows.length < size) return { pairs, next: null }
@@ -53,13 +70,17 @@ export async function pageOfPairs(
 const mostRounds = 5
 const longRound = 500
 
-/** Records that a record with these values may be the same as, the surest first. */
+/** Records that a record with these values may be the same as, as far as the caller sees what tells it; the surest first. */
 export async function findAlike(tx: Tx, noun: Mergeable, values: Values): Promise<(Evidence & { record: Values })[]> {
-  const name = comparableName(noun.sameness, values)
-  const found = await findCandidates(tx, noun, keysOf(noun.sameness, values))
+  const { sameness } = noun
+  const name = comparableName(sameness, values)
+  const rules = tx.ctx.rights.fields?.(noun.type)
+  const found = await findCandidates(tx, noun, keysOf(sameness, values))
   return found
     .flatMap(({ record, shared }) => {
-      const evidence = weigh(noun.sameness, [name, comparableName(noun.sameness, record)], shared)
+      const seen = seenMembers(rules, record)
+      const told = rules ? sharedKeys(shared, keysOf(sameness, seen)) : shared
+      const evidence = weigh(sameness, [name, comparableName(sameness, seen)], told)
       return evidence ? [{ ...evidence, record }] : []
     })
     .sort((one, other) => other.score - one.score || String(other.record.id).localeCompare(String(one.record.id)))

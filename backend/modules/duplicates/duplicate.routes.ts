@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import type { Database } from '../../kernel/db/database.ts'
 import { type Mergeable, named } from '../../kernel/entity/define.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { cursorSchema, limitSchema, pageOf, readPlace, writeCursor } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
-import { dismiss, findAlike, isSeen, pageOfPairs, type SeenPair, undismiss } from './duplicate.actions.ts'
+import { excerpt } from '../../kernel/sight.ts'
+import { dismiss, findAlike, pageOfPairs, type SeenPair, seenPair, undismiss } from './duplicate.actions.ts'
 import { readPairsOf } from './duplicate.queries.ts'
 import { keyMembers } from './keys.ts'
 
@@ -59,8 +61,9 @@ export function duplicateRoutes(db: Database, noun: Mergeable, records: Reposito
         const tx = db.tenant(ctx)
         await records.get(tx, params.id, ['id'])
         const known = await readPairsOf(tx, noun, params.id)
-        const pairs = known.filter((pair) => pair.dismissed === query.dismissed).filter(isSeen)
-        return { status: 200, body: { data: pairs.map((pair) => shownPair(noun, pair)) } }
+        const pairs = known.filter((pair) => pair.dismissed === query.dismissed)
+        const seen = pairs.flatMap((pair) => seenPair(tx, noun, pair) ?? [])
+        return { status: 200, body: { data: seen.map((pair) => shownPair(noun, pair)) } }
       },
     }),
     route({
@@ -75,6 +78,7 @@ export function duplicateRoutes(db: Database, noun: Mergeable, records: Reposito
         200: { description: 'Records, the surest first', schema: z.object({ data: z.array(alikeSchema) }) },
       },
       handle: async (ctx, { body }) => {
+        refuseUnseen(ctx.rights, type, Object.keys(body))
         const alike = await findAlike(db.tenant(ctx), noun, body as Values)
         const data = alike.map(({ score, reasons, record }) => ({ score, reasons, record: shown(noun, record) }))
         return { status: 200, body: { data } }
@@ -123,7 +127,7 @@ const about =
   'By equal email addresses, telephone numbers and domains, and by names that are equal or nearly so, whatever the case, the accents, the order of the words and the legal form. What more than 20 records share is no evidence. Follows a change within the fan-out lag.'
 
 function schemasOf(noun: Mergeable) {
-  const record = z.object({ type: z.string(), id: z.uuid(), name: z.string() }).catchall(z.unknown())
+  const record = excerpt(z.object({ type: z.string(), id: z.uuid(), name: z.string() }).catchall(z.unknown()))
   const evidence = {
     score: z.int().min(0).max(100),
     reasons: z.array(

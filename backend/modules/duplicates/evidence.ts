@@ -34,7 +34,7 @@ export function weigh(
     const same = shared.find((one) => one.kind === kind)
     // An equal address says all that its domain could.
     if (!same || (kind === 'domain' && of === 'person' && reasons[0]?.field === sameness.email?.[0])) continue
-    reasons.push({ field: sameness[kind]?.[0] ?? kind, kind: 'equal', value: same.key })
+    reasons.push({ field: fieldOf(sameness, kind), kind: 'equal', value: same.key })
     doubt *= 1 - weights[of][kind]
   }
   if (named) {
@@ -45,6 +45,10 @@ export function weigh(
   const score = Math.round(100 * (1 - doubt) * (contradicted ? contradiction : 1))
   return score < leastScore ? null : { score, reasons }
 }
+
+/** How the reasons call what two records share: by the first of the members that hold it. */
+export const fieldOf = (sameness: Sameness, kind: KeyKind): string =>
+  kind === 'email' || kind === 'phone' || kind === 'domain' ? (sameness[kind]?.[0] ?? kind) : 'name'
 
 const exact = ['email', 'phone', 'domain'] as const satisfies readonly KeyKind[]
 

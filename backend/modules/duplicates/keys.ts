@@ -41,6 +41,10 @@ export function keysOf(sameness: Sameness, record: Values): MatchKey[] {
   return [...new Map(all.map((one) => [`${one.kind} ${one.key}`, one])).values()]
 }
 
+/** Those of some keys that are among others. */
+export const sharedKeys = (some: readonly MatchKey[], others: readonly MatchKey[]): MatchKey[] =>
+  some.filter(({ kind, key }) => others.some((other) => other.kind === kind && other.key === key))
+
 /** The name of a record as its words in one text; empty when it has too little of one to mean anything. */
 export function comparableName(sameness: Sameness, record: Values): string {
   const { of, members } = sameness.name

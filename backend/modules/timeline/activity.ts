@@ -4,6 +4,7 @@ import type { Actor } from '../../kernel/context.ts'
 import { seenChanges } from '../../kernel/entity/field-rules.ts'
 import type { Change, DomainEvent } from '../../kernel/events/event.ts'
 import type { Rights } from '../../kernel/rights.ts'
+import { masked } from '../../kernel/sight.ts'
 
 /** One thing that was done to a record, as the API and the sockets show it. */
 export type Activity = {
@@ -60,17 +61,16 @@ export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Ac
 }
 
 /** An activity without the old and new values of members that somebody does not see. */
-export function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
-  const known = masked.safeParse(activity)
+function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
+  const known = seen.safeParse(activity)
   const rules = known.success && rights.fields?.(known.data.entityType)
   if (!rules || !known.success) return activity
   return { ...known.data, changes: seenChanges(rules, known.data.changes) }
 }
 
-const masked = z.looseObject({ entityType: z.string(), changes: z.array(z.looseObject({ field: z.string() })) })
+const seen = z.looseObject({ entityType: z.string(), changes: z.array(z.looseObject({ field: z.string() })) })
 
-/** The shape of an activity, for validation of answers and the document. */
-export const activitySchema = z
+const shape = z
   .object({
     id: z.uuid(),
     entityType: z.string(),
@@ -110,6 +110,9 @@ export const activitySchema = z
       occurredAt: '2026-11-21T08:00:00.000Z',
     },
   })
+
+/** The shape of an activity, for validation of answers and the document. */
+export const activitySchema = masked(shape, maskActivity)
 
 function nameOf(event: DomainEvent, catalogue: Catalogue): string {
   if (event.record) return catalogue.titleOf(event.type, event.record)

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { recordTypes } from '../../entities/records.ts'
+import { startTestApp, type TestApp } from '../../test/app.ts'
+import { type Client, eventually } from '../../test/client.ts'
+import { unique } from '../../test/operations/call.ts'
+
+let house: TestApp
+let alice: Client
+
+beforeAll(async () => {
+  house = await startTestApp()
+  ;({ alice } = house)
+})
+afterAll(() => house.stop())
+
+/** Somebody who may do everything with records, but does not see these members: `contact.email`. */
+async function veiled(...members: string[]): Promise<Client> {
+  const permissions = recordTypes.flatMap((resource) =>
+    ['read', 'create', 'update', 'delete'].map((action) => ({ resource, action, scope: 'all' })),
+  )
+  const fieldRules = members.map((member) => {
+    const [resource, field] = member.split('.')
+    return { resource, field, rule: 'hidden' }
+  })
+  const role = await alice.build('role', { name: unique('Veiled'), permissions, fieldRules })
+  return house.join('Vic', 'member', { roleId: role.id })
+}
+
+describe('converting a lead', () => {
+  test('does not tell the address of whom the team knows', async () => {
+    const vic = await veiled('contact.email')
+    const email = `${unique('zanzibar')}@example.com`
+    const phone = '+44 20 7946 0111'
+    const contact = await alice.build('contact', { lastName: 'Known', email, phone })
+    const lead = await alice.build('lead', { lastName: 'Known', email: 'other@example.com', phone })
+    const preview = await vic.get(`/leads/${lead.id}/convert`)
+    expect(preview.body.candidates).toEqual([{ type: 'contact', id: contact.id, name: 'Ada Known' }])
+    const refused = await vic.post(`/leads/${lead.id}/convert`)
+    expect([refused.status, refused.body.candidates]).toEqual([409, preview.body.candidates])
+    expect((await alice.post(`/leads/${lead.id}/convert`)).body.candidates).toMatchObject([{ email }])
+  })
+
+  test('finds nobody by what one does not see', async () => {
+    const email = `${unique('timbuktu')}@example.com`
+    await alice.build('contact', { lastName: 'Found', email })
+    const guess = await alice.build('lead', { lastName: 'Guess', email })
+    for (const vic of [await veiled('contact.email'), await veiled('lead.email')])
+      expect((await vic.get(`/leads/${guess.id}/convert`)).body).toEqual({ candidates: [] })
+  })
+
+  test('carries nothing over that one does not see', async () => {
+    const vic = await veiled('lead.email')
+    const lead = await alice.build('lead', { lastName: 'Carried', email: 'carried@example.com' })
+    const refused = await vic.post(`/leads/${lead.id}/convert`)
+    expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('email')])
+  })
+})
+
+describe('duplicates', () => {
+  test('show and weigh only what one sees', async () => {
+    const email = `${unique('samarkand')}@example.com`
+    const lastName = unique('Twin')
+    const a = await alice.build('contact', { lastName, email, phone: '+44 20 7946 0222' })
+    const b = await alice.build('contact', { lastName, email })
+    const url = `/contacts/${a.id}/duplicates`
+    const [pair] = await eventually(async () => {
+      const { data } = (await alice.get(url)).body
+      return data.length > 0 && data
+    }, 'the pair')
+    expect(pair.reasons).toMatchObject([{ field: 'email', value: email.toLowerCase() }, { field: 'name' }])
+    const vic = await veiled('contact.email', 'contact.emails', 'contact.phone', 'contact.phones')
+    const answers = [await vic.get(url), await vic.get('/contacts/duplicates?limit=200')]
+    for (const { body } of answers) {
+      expect(body.data).toMatchObject([
+        { score: 60, reasons: [{ field: 'name' }], records: [{ lastName }, { lastName }] },
+      ])
+      expect(JSON.stringify(body)).not.toMatch(/samarkand|7946|email|phone/i)
+    }
+    expect((await vic.get('/contacts/duplicates?minScore=61')).body.data).toEqual([])
+    expect((await alice.get('/contacts/duplicates?minScore=61')).body.data).toHaveLength(1)
+    // What only a hidden member tells is no pair to him.
+    await alice.patch(`/contacts/${b.id}`, { firstName: null, lastName: null })
+    await eventually(async () => (await alice.get(url)).body.data[0]?.reasons.length === 1, 'the pair without a name')
+    expect((await vic.get(url)).body.data).toEqual([])
+  })
+
+  test('cannot be guessed by what one does not see', async () => {
+    const email = `${unique('bukhara')}@example.com`
+    await alice.build('contact', { lastName: 'Guessed', emails: [email] })
+    const check = (who: Client) => who.post('/contacts/duplicates/check', { email })
+    await eventually(async () => (await check(alice)).body.data.length === 1, 'who has the address')
+    expect((await check(await veiled('contact.emails'))).body.data).toEqual([])
+    const refused = await check(await veiled('contact.email'))
+    expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('email')])
+  })
+})

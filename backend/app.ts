@@ -129,7 +129,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     db,
     log,
     secret: config.jwtSecret,
-    resources: [...nouns.keys()],
+    resources: [...nouns.keys(), 'comment'],
     rightsOf: rightsOfUser,
   })
   const users = entities.repository('user')

@@ -1,5 +1,6 @@
+import { forbidden, type Problem } from './errors.ts'
 import { newId } from './ids.ts'
-import type { Rights } from './rights.ts'
+import type { Action, Rights } from './rights.ts'
 
 /** Who acts: a person, a key, or the system itself. `id` is null only for the system. */
 export interface Actor {
@@ -13,6 +14,12 @@ export interface Actor {
 /** Whether a program acts, and no person: an API key or a service account. */
 export const isMachine = ({ actor }: Pick<Ctx, 'actor'>): boolean =>
   actor.type === 'api_key' || actor.type === 'service'
+
+/** 403 for whom an action on all records of a type is closed; a program is told which scope it takes. */
+export function mayNot(ctx: Pick<Ctx, 'actor'>, action: Action, type: string): Problem {
+  if (isMachine(ctx)) return forbidden(`This takes a key with the scope ${type}:${action}`)
+  return forbidden(`Your role may not ${action} a ${type.replaceAll('_', ' ')}`)
+}
 
 /** The two lanes of the event log: what people do, and what imports and bulk calls do. */
 export type Lane = 'live' | 'bulk'

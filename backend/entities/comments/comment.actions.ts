@@ -1,4 +1,5 @@
 import sql from 'sql-template-tag'
+import { mayNot } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Expected, Repository, Values } from '../../kernel/entity/repository.ts'
 import { refuseAltered } from '../../kernel/entity/sent-back.ts'
@@ -21,7 +22,7 @@ export async function addComment(tx: Tx, records: Repository, recordId: string, 
   await tx.query(sql`select lock_reference(${tx.ctx.tenantId}, ${recordId})`)
   const record = JSON.parse((await records.get(tx, recordId)).json)
   const { type } = records.entity
-  if (tx.ctx.rights.scope('comment', 'create') === 'none') throw forbidden('Your role may not comment')
+  if (tx.ctx.rights.scope('comment', 'create') === 'none') throw mayNot(tx.ctx, 'create', 'comment')
   const mentions = await mentionedIn(tx, body, [])
   const [row] = await tx.query<{ comment: Comment }>(sql`
     with c as (

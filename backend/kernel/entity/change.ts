@@ -1,6 +1,7 @@
+import { mayNot } from '../context.ts'
 import type { Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
-import { forbidden, invalid, notFound, stale } from '../errors.ts'
+import { forbidden, invalid, notFound, type Problem, stale } from '../errors.ts'
 import type { Change } from '../events/event.ts'
 import type { CustomWrite } from './custom.ts'
 import type { Entity } from './define.ts'
@@ -83,7 +84,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
         }),
       )
       if (!row?.seen) throw notFound()
-      if (!row.allowed) throw forbidden(`Your role may not change this ${entity.type}`)
+      if (!row.allowed) throw refusal(tx, entity, shape)
       if (!row.fresh) throw stale()
       refuseAltered(row.altered)
       refuseMissing(row.missing)
@@ -94,6 +95,12 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       throw translated(error)
     }
   }
+}
+
+/** Of none of them, or not of this one. */
+function refusal(tx: Tx, { type }: Entity, { scope, fixed = {} }: Pick<ChangeShape, 'scope' | 'fixed'>): Problem {
+  if (scope === 'none') return mayNot(tx.ctx, 'deleted_at' in fixed ? 'delete' : 'update', type)
+  return forbidden(`Your role may not change this ${type}`)
 }
 
 /** A plan is the same whoever holds the records. */

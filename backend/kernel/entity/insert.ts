@@ -1,6 +1,7 @@
+import { mayNot } from '../context.ts'
 import type { Row, Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
-import { conflict, forbidden, rule } from '../errors.ts'
+import { conflict, rule } from '../errors.ts'
 import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
 import type { CustomWrite } from './custom.ts'
@@ -115,8 +116,7 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
 }
 
 function refuseCreate(tx: Tx, entity: Entity): void {
-  if (tx.ctx.rights.scope(entity.type, 'create') === 'none')
-    throw forbidden(`Your role may not create a ${entity.type}`)
+  if (tx.ctx.rights.scope(entity.type, 'create') === 'none') throw mayNot(tx.ctx, 'create', entity.type)
 }
 
 function stored(tx: Tx, entity: Entity, id: string, row: Row): Stored {

@@ -1,9 +1,9 @@
 import sql from 'sql-template-tag'
 import { z } from 'zod'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, mayNot } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
-import { forbidden, invalid, invalidMember, notFound, Problem } from '../../kernel/errors.ts'
+import { invalid, invalidMember, notFound, Problem } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
@@ -85,7 +85,7 @@ async function checkRequest(deps: ExportDeps, ctx: Ctx, request: ExportRequest):
     const paths = [...exportable].map((type) => registry.entities.get(type)?.path)
     throw invalidMember('resource', `must be one of ${paths.join(', ')}`)
   }
-  if (ctx.rights.scope(entity.type, 'read') === 'none') throw forbidden(`Your role may not read a ${entity.type}`)
+  if (ctx.rights.scope(entity.type, 'read') === 'none') throw mayNot(ctx, 'read', entity.type)
   const own = Object.keys(filters).find((name) => ownParameters.has(name))
   if (own !== undefined) throw invalidMember(`filters.${own}`, 'is not a filter')
   await columnsFor(deps, ctx, entity, columns)

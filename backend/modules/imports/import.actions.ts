@@ -2,12 +2,12 @@ import type { Readable } from 'node:stream'
 import sql from 'sql-template-tag'
 import type { z } from 'zod'
 import type { Files } from '../../adapters/files/files.port.ts'
-import type { Ctx } from '../../kernel/context.ts'
+import { type Ctx, mayNot } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { CustomFields } from '../../kernel/entity/custom.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
-import { forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
+import { invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import { findImport } from './import.queries.ts'
@@ -69,9 +69,9 @@ export async function checkRequest(
 }
 
 function refuse(ctx: Ctx, entity: Entity, onDuplicate: string): void {
-  if (ctx.rights.scope(entity.type, 'create') === 'none') throw forbidden(`Your role may not create a ${entity.type}`)
+  if (ctx.rights.scope(entity.type, 'create') === 'none') throw mayNot(ctx, 'create', entity.type)
   if (onDuplicate === 'update' && ctx.rights.scope(entity.type, 'update') === 'none')
-    throw forbidden(`Your role may not change a ${entity.type}`)
+    throw mayNot(ctx, 'update', entity.type)
 }
 
 function refuseHeader(columns: readonly string[]): void {

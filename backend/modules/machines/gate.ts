@@ -1,4 +1,4 @@
-import { type Ctx, isMachine } from '../../kernel/context.ts'
+import { type Ctx, isMachine, mayNot } from '../../kernel/context.ts'
 import { forbidden } from '../../kernel/errors.ts'
 import type { Route } from '../../kernel/http/route.ts'
 import type { Action } from '../../kernel/rights.ts'
@@ -22,15 +22,24 @@ const ofManyTypes = new Set(['search', 'timeline', 'imports', 'exports'])
 /** Calls that read though they are posts. */
 const asking = /\/duplicates\/check$/
 
+/** Paths that are about a type, though they are not its own. */
+const others: Readonly<Record<string, string>> = { comments: 'comment', 'hand-overs': 'user' }
+
 function refusalOf(method: string, path: string, typeOfPath: (segment: string) => string | undefined) {
   const [, first = '', ...rest] = path.split('/')
-  const type = rest.includes('comments') || first === 'comments' ? 'comment' : typeOfPath(first)
-  if (type === undefined && ofManyTypes.has(first) && path !== '/timeline/me') return () => {}
+  const about = rest.includes('comments') ? 'comment' : (others[first] ?? typeOfPath(first))
+  const type = rest[0] === 'me' ? undefined : about
+  if (about === undefined && ofManyTypes.has(first) && rest[0] !== 'me') return () => {}
   const reads = method === 'get' || asking.test(path)
   const actions: readonly Action[] = reads ? ['read'] : ['create', 'update', 'delete']
-  return ({ rights }: Ctx): void => {
+  return (ctx: Ctx): void => {
     if (type === undefined) throw forbidden('This is for people: sign in as a user')
-    if (actions.every((action) => rights.scope(type, action) === 'none'))
-      throw forbidden(`No scope of this key lets it ${reads ? 'read' : 'change'} a ${type.replaceAll('_', ' ')}`)
+    if (actions.some((action) => ctx.rights.scope(type, action) !== 'none')) return
+    throw reads
+      ? mayNot(ctx, 'read', type)
+      : forbidden(`This takes a key with one of the scopes ${scopes(type, actions)}`)
   }
 }
+
+const scopes = (type: string, actions: readonly Action[]): string =>
+  actions.map((action) => `${type}:${action}`).join(', ')

@@ -1,5 +1,6 @@
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Answer } from '../../test/answer.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
 
@@ -70,6 +71,37 @@ describe('an API key', () => {
     expect((await both.patch(`/contacts/${contact.id}`, {})).body.lastName).toBe('Secret')
   })
 
+  test('is told which scope it would take', async () => {
+    const program = await clientOf((await keyOf(['product:*'])).key)
+    const form = new FormData()
+    form.set('resource', 'contacts')
+    form.set('file', new Blob(['firstName\nAda\n']), 'people.csv')
+    const told: [string, Answer][] = [
+      ['interaction:read', await program.get('/interactions')],
+      ['deal:update', await program.post(`/deals/${alice.userId}/win`)],
+      ['comment:create', await program.post(`/products/${alice.userId}/comments`, { body: 'Well' })],
+      ['contact:create', await program.raw('POST', '/imports', form)],
+      ['contact:read', await program.post('/exports', { resource: 'contacts', format: 'csv' })],
+    ]
+    for (const [scope, { status, body }] of told)
+      expect([scope, status, body.detail]).toEqual([scope, 403, expect.stringContaining(scope)])
+    const maker = await clientOf((await keyOf(['contact:create', 'contact:read'])).key)
+    const { id } = (await maker.post('/contacts', { firstName: 'Ada' })).body
+    for (const [scope, { status, body }] of [
+      ['contact:update', await maker.patch(`/contacts/${id}`, { firstName: 'Augusta' })],
+      ['contact:delete', await maker.delete(`/contacts/${id}`)],
+    ] as const)
+      expect([scope, status, body.detail]).toEqual([scope, 403, expect.stringContaining(scope)])
+  })
+
+  test('comments where it may', async () => {
+    const deal = await alice.build('deal')
+    const program = await clientOf((await keyOf(['deal:read', 'comment:read', 'comment:create'])).key)
+    const { status, body } = await program.post(`/deals/${deal.id}/comments`, { body: 'Shipped' })
+    expect([status, body.authorId]).toEqual([201, expect.any(String)])
+    expect((await program.patch(`/comments/${body.id}`, { body: 'Delivered' })).status).toBe(403)
+  })
+
   test('finds and hears nothing beyond its scopes, on any path', async () => {
     const deal = await alice.build('deal', { name: 'Zanzibar' })
     const contact = await alice.build('contact', { firstName: 'Zanzibar' })
@@ -92,7 +124,16 @@ describe('an API key', () => {
 
   test('is nobody’s self: calls about people are refused before they are read', async () => {
     const program = await clientOf((await keyOf(['*:*'])).key)
-    const calls = ['/auth/me', '/auth/sessions', '/api-keys', '/service-accounts', '/notifications', '/timeline/me']
+    const calls = [
+      '/auth/me',
+      '/auth/sessions',
+      '/api-keys',
+      '/service-accounts',
+      '/notifications',
+      '/users/me/notifications',
+      '/users/me/notifications/unread-count',
+      '/timeline/me',
+    ]
     const answers = await Promise.all(calls.map((path) => program.get(path)))
     expect(answers.map(({ status, body }) => [status, body.code])).toEqual(calls.map(() => [403, 'FORBIDDEN']))
     expect((await program.post('/api-keys', { name: '' })).status).toBe(403)

@@ -166,6 +166,11 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'user.recovery_code_used': { sentence: '{actor} signed in with a recovery code', action: 'updated', personal: true },
   'user.passkey_added': { sentence: '{actor} added a passkey', action: 'updated', personal: true },
   'user.passkey_removed': { sentence: '{actor} removed a passkey', action: 'updated', personal: true },
+  'user.credentials_voided': {
+    sentence: '{actor} proved an address: what had been set for its account before is void',
+    action: 'updated',
+    personal: true,
+  },
   'user.password_changed': { sentence: '{actor} changed his password', action: 'updated', personal: true },
   'session.ended': { sentence: '{actor} ended a session', action: 'deleted', personal: true },
   'user.identity_linked': {

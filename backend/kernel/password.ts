@@ -6,11 +6,11 @@ const parameters = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism:
 /** The PHC string of a password. About 0.1 s of one core. */
 export const hashPassword = (password: string): Promise<string> => hash(password, parameters)
 
-/** Whether a password is the one. Without a hash (no such account) it takes the same time and says no. */
-export async function checkPassword(password: string, known: string | undefined): Promise<boolean> {
+/** Whether a password is the one. Without a hash (no such account, or one without a password) it takes the same time and says no. */
+export async function checkPassword(password: string, known: string | null | undefined): Promise<boolean> {
   nobodys ??= hashPassword('nobody has this password')
   const right = await verify(known ?? (await nobodys), password)
-  return right && known !== undefined
+  return right && known != null
 }
 
 let nobodys: Promise<string> | undefined

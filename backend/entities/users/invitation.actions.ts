@@ -5,8 +5,9 @@ import { constraintOf } from '../../kernel/entity/write-values.ts'
 import { duplicate, invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
+import { createAccount } from './account.actions.ts'
 import { invitedFor } from './invitation.ts'
-import { addMember, createAccount, refuseRole, refuseRoleOfAll } from './user.actions.ts'
+import { addMember, refuseRole, refuseRoleOfAll } from './user.actions.ts'
 
 /** Whom to invite. With `userId` a member who is there already and cannot sign in yet: his role, name and team are his own. */
 export interface Invited {

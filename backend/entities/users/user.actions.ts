@@ -2,17 +2,9 @@ import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Made } from '../../kernel/entity/insert.ts'
 import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
-import { conflict, duplicate, forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
+import { duplicate, forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
 import { endSessions } from './session.actions.ts'
-
-/** Makes an account; another request that made it meanwhile is a conflict. */
-export async function createAccount(tx: Tx, email: string, passwordHash: string): Promise<string> {
-  const id = newId()
-  const [made] = await tx.query(sql`select create_account(${id}, ${email}, ${passwordHash}) as id`)
-  if (!made?.id) throw conflict('A person with this email has just made an account; try again')
-  return made.id
-}
 
 /** Makes an account a member of the tenant. */
 export async function addMember(

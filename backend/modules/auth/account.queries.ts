@@ -8,7 +8,8 @@ export interface Account {
   /** What the member is called in this tenant. */
   readonly name: string
   readonly email: string
-  readonly passwordHash: string
+  /** Null while he has chosen none. */
+  readonly passwordHash: string | null
   readonly emailVerifiedAt: Date | null
 }
 

@@ -63,7 +63,8 @@ export function accountRoutes(deps: AuthDeps): Route[] {
       path: '/auth/password/reset',
       operationId: 'resetPassword',
       summary: 'Choose a new password by the token of the mail',
-      description: 'Every session of the account ends, in all its tenants, and its owner is told by mail.',
+      description:
+        'Every session of the account ends, in all its tenants, and its owner is told by mail. If nobody had proved the address before, second factors and passkeys are void too.',
       tag,
       body: z.strictObject({ token, password: passwordSchema }),
       responses: done,

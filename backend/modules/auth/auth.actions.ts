@@ -1,7 +1,8 @@
 import sql, { raw } from 'sql-template-tag'
 import { createPipeline, defaultPipeline } from '../../entities/pipelines/pipeline.actions.ts'
+import { createAccount } from '../../entities/users/account.actions.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
-import { addMember, createAccount } from '../../entities/users/user.actions.ts'
+import { addMember } from '../../entities/users/user.actions.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database, Row, Tx } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
@@ -46,7 +47,7 @@ export async function register(
   const ctx = callerCtx(caller, tenantId, userId, values.name, 'owner')
   return deps.db.transaction(ctx, async (tx) => {
     await tx.query(sql`select create_tenant(${tenantId}, ${values.organization}, false, ${deps.defaultPlan})`)
-    const accountId = account?.id ?? (await createAccount(tx, values.email, passwordHash ?? ''))
+    const accountId = account?.id ?? (await createAccount(tx, values.email, passwordHash))
     await addMember(tx, deps.users, accountId, { name: values.name, email: values.email, role: 'owner' }, userId)
     await createPipeline(tx, defaultPipeline)
     if (!account) await askToVerifyEmail(tx, deps.tokens, accountId, userId)

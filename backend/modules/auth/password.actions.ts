@@ -1,4 +1,5 @@
 import sql from 'sql-template-tag'
+import { claimAccount } from '../../entities/users/account.actions.ts'
 import { endAccountSessions } from '../../entities/users/session.actions.ts'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Tx } from '../../kernel/db/database.ts'
@@ -11,7 +12,6 @@ import { issueToken, readToken, useToken } from './account-tokens.ts'
 import { passwordClaim } from './attempts.ts'
 import type { AuthDeps } from './deps.ts'
 import { homeCtx } from './members.ts'
-import { noteVerified } from './verification.ts'
 
 /** Mails a link to choose a new password, where the email is an account's. For an unknown one it does as much. */
 export async function forgotPassword({ db, tokens }: AuthDeps, caller: Caller, email: string): Promise<void> {
@@ -38,9 +38,8 @@ export async function resetPassword(deps: AuthDeps, caller: Caller, sent: string
   const hash = await hashPassword(password)
   await deps.db.transaction(ctx, async (tx) => {
     await useToken(tx, token, 'reset_password')
+    await claimAccount(tx, ctx.actor.id ?? '', token.email, hash)
     await setPassword(tx, token.accountId, hash, 'reset')
-    // The mail was read.
-    await noteVerified(tx, token.accountId, token.email)
   })
 }
 

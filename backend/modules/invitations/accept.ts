@@ -1,11 +1,12 @@
 import sql from 'sql-template-tag'
 import { tenantSuspended } from '../../entities/tenants/standing.ts'
+import { claimAccount, createAccount } from '../../entities/users/account.actions.ts'
 import { tell } from '../../entities/users/invitation.actions.ts'
-import { addMember, createAccount } from '../../entities/users/user.actions.ts'
+import { addMember } from '../../entities/users/user.actions.ts'
 import { systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
-import { duplicate, invalidMember } from '../../kernel/errors.ts'
+import { conflict, duplicate, invalidMember } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { hashPassword } from '../../kernel/password.ts'
@@ -67,7 +68,8 @@ interface Row {
 
 /**
  * Makes somebody a member of the tenant that invited him, and signs him in. Who has an account proves it, by being signed
- * in or by his password; for anybody else one is made. Of two at once, one is accepted.
+ * in or by his password; for anybody else one is made. Who made an account and never proved its address may be another than
+ * who reads its mail: the latter chooses its password anew. Of two at once, one is accepted.
  */
 export async function acceptInvitation<SignIn>(
   deps: AcceptDeps<SignIn>,
@@ -77,12 +79,10 @@ export async function acceptInvitation<SignIn>(
   const { db } = deps
   const invitation = await openInvitation(deps, accepting.token)
   const name = accepting.name ?? invitation.name ?? undefined
-  const [known] = await db.anonymous(sql`select id from find_account(${invitation.email})`)
-  const proof = known && (await proven(deps, caller, known.id, invitation.email, accepting))
+  const [known] = await db.anonymous<Known>(sql`select id, verified from find_account(${invitation.email})`)
+  const proof = known && (await proven(deps, caller, known, invitation.email, accepting))
   if (!known && name === undefined) throw invalidMember('name', 'is required, as you have no account yet', 'required')
-  if (accepting.password === undefined && !known)
-    throw invalidMember('password', 'is required, as you have no account yet', 'required')
-  const passwordHash = known ? null : await hashPassword(accepting.password ?? '')
+  const passwordHash = proof ? null : await chosen(accepting)
   const userId = invitation.userId ?? newId()
   const called = name ?? invitation.email
   const ctx = systemCtx(invitation.tenantId, {
@@ -90,14 +90,15 @@ export async function acceptInvitation<SignIn>(
     ...{ requestId: caller.requestId, ip: caller.ip, userAgent: caller.userAgent },
   })
   return db.transaction(ctx, async (tx) => {
-    const account = proof?.accountId ?? (await createAccount(tx, invitation.email, passwordHash ?? ''))
+    const account = known?.id ?? (await createAccount(tx, invitation.email, passwordHash))
     await spend(tx, invitation, userId)
     if (invitation.userId === null) await join(tx, deps.users, account, userId, called, invitation)
     else await enable(tx, deps.users, account, invitation.userId, accepting.name)
     await tell(tx, 'accepted', invitation, { userId })
     await proof?.tell(tx)
     // Who holds the link reads what is sent to the address.
-    await tx.query(sql`select verify_account_email(${account}, ${invitation.email})`)
+    if (known && !proof) await claim(tx, userId, invitation.email, passwordHash)
+    else await tx.query(sql`select verify_account_email(${account}, ${invitation.email})`)
     return deps.startSession(tx, account, userId, caller, proof?.factor ?? null)
   })
 }
@@ -127,18 +128,36 @@ const spent = () =>
     'is not good, or no longer: it was used, taken back, sent again or has expired; ask for another',
   )
 
+interface Known {
+  readonly id: string
+  /** Whether somebody has proved its address. */
+  readonly verified: boolean
+}
+
+/** Undefined for an account that may not be his who made it. */
 async function proven(
   deps: Pick<AcceptDeps<unknown>, 'prove' | 'provedBy'>,
   caller: Caller,
-  accountId: string,
+  { id, verified }: Known,
   email: string,
   { password, totp }: Accepting,
-): Promise<Proved> {
+): Promise<Proved | undefined> {
   const signedIn = await deps.provedBy(caller)
-  if (signedIn?.accountId === accountId) return signedIn
+  if (signedIn?.accountId === id) return signedIn
+  if (!verified) return undefined
   if (password === undefined)
     throw invalidMember('password', 'is required: this email has an account already', 'required')
   return deps.prove(caller, { email, password, totp })
+}
+
+async function chosen({ password }: Accepting): Promise<string> {
+  if (password === undefined) throw invalidMember('password', 'is required, as you have no account yet', 'required')
+  return hashPassword(password)
+}
+
+async function claim(tx: Tx, userId: string, email: string, passwordHash: string | null): Promise<void> {
+  if (!(await claimAccount(tx, userId, email, passwordHash)))
+    throw conflict('The address was proved by another request meanwhile; try again')
 }
 
 async function spend(tx: Tx, { id, generation }: Row, userId: string): Promise<void> {

@@ -117,7 +117,7 @@ export function invitationRoutes<SignIn>(options: InvitationOptions<SignIn>): Ro
       operationId: 'acceptInvitation',
       summary: 'Become a member by the link of an invitation, and sign in',
       description:
-        'Who has no account chooses a name and a password. Who has one sends its password (and `totp` where a second factor is due), or is signed in.',
+        'Who has no account chooses a name and a password. Who has one sends its password (and `totp` where a second factor is due), or is signed in. An account whose address nobody has proved gets the password that is sent; what was set before is void.',
       tag,
       idempotency: 'none',
       body: z.strictObject({

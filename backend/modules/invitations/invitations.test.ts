@@ -209,8 +209,17 @@ describe('several invitations', () => {
 })
 
 describe('who has an account already', () => {
-  test('accepts with its password, and with no other', async () => {
+  /** Somebody of another tenant, who has proved her address. */
+  const confirmed = async () => {
     const dora = await house.found('Doras', 'Dora')
+    const { text = '' } = await mailbox.newest(dora.email, /Confirm/)
+    const [, token] = /token=([\w.-]+)/.exec(text) ?? []
+    expect((await house.nobody.post('/auth/email/verify', { token })).status).toBe(204)
+    return dora
+  }
+
+  test('accepts with its password, and with no other', async () => {
+    const dora = await confirmed()
     const { id } = await invited({ email: dora.email, role: 'viewer' })
     expect((await accept(tokenOf(id), {})).body.errors[0].path).toBe('password')
     expect((await accept(tokenOf(id), { password: 'guessed it' })).status).toBe(401)
@@ -220,7 +229,7 @@ describe('who has an account already', () => {
   })
 
   test('shows its second factor too', async () => {
-    const dora = await house.found('Doras', 'Dora')
+    const dora = await confirmed()
     const totp = await enrol(dora)
     const { id } = await invited({ email: dora.email, name: 'Dora' })
     const refused = await accept(tokenOf(id), { password })
@@ -236,6 +245,33 @@ describe('who has an account already', () => {
     expect((await accept(tokenOf(id), {}, as(house.charlie))).body.errors[0].path).toBe('password')
     expect((await accept(tokenOf(id), {}, { authorization: 'Bearer x' })).status).toBe(401)
     expect((await accept(tokenOf(id), {}, as(dora))).status).toBe(200)
+  })
+})
+
+describe('who finds an account of his address that nobody has proved', () => {
+  test('chooses its password, and whoever made it is outside', async () => {
+    const mallory = await house.found('Mallory', 'Mallory')
+    const code = await enrol(mallory)
+    const { id } = await invited({ email: mallory.email, name: 'Bob' })
+    expect((await accept(tokenOf(id), {})).body.errors[0].path).toBe('password')
+    const { status, body } = await accept(tokenOf(id), { password: 'of Bob himself' })
+    expect([status, body.tenant.id, body.user.name]).toEqual([200, alice.tenantId, 'Bob'])
+    expect((await mallory.get('/auth/me')).status).toBe(401)
+    const signIn = (word: string, totp?: string) =>
+      house.nobody.post('/auth/login', { email: mallory.email, password: word, ...(totp ? { totp } : {}) })
+    expect((await signIn(password, code)).status).toBe(401)
+    expect((await signIn('of Bob himself')).body.user.id).toBe(body.user.id)
+    const bob = await createClient(house.url, body)
+    expect((await bob.get('/auth/me')).body).toMatchObject({ twoFactor: { totp: false }, user: { name: 'Bob' } })
+  })
+
+  test('keeps what he set when he is signed in to it', async () => {
+    const dora = await house.found('Doras', 'Dora')
+    await enrol(dora)
+    const { id } = await invited({ email: dora.email, name: 'Dora' })
+    expect((await dora.post('/invitations/accept', { token: tokenOf(id) })).status).toBe(200)
+    const { twoFactor, emailVerifiedAt } = (await dora.get('/auth/me')).body
+    expect([twoFactor.totp, emailVerifiedAt]).toEqual([true, expect.any(String)])
   })
 })
 

@@ -1,11 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { generateKeyPair, SignJWT } from 'jose'
+import { generate } from 'otplib'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { App } from '../../app.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
+import { mailedToken } from '../../test/mailbox.ts'
 import { createBrowser, type OpenIdHouse, openIdAudience, openIdClient, startOpenIdHouse } from '../../test/openid.ts'
 
 let house: TestApp
@@ -72,6 +74,32 @@ describe('signing in with a provider', () => {
     // From now on by issuer and subject, whatever her email becomes.
     someone('ada-2', { email: 'countess@corp.example' })
     expect((await signIn('ada-2')).user.id).toBe(made.body.id)
+  })
+
+  test('takes an account whose address nobody had proved from who made it', async () => {
+    const email = 'hedy@corp.example'
+    const registered = { organization: 'Mallory', name: 'Hedy', email, password }
+    const mallory = await createClient(app.url, (await nobody.post('/auth/register', registered)).body)
+    const { secret } = (await mallory.post('/auth/2fa/enable', { password })).body
+    const { recoveryCodes } = (await mallory.post('/auth/2fa/verify', { code: await generate({ secret }) })).body
+    someone('hedy', { email })
+    const hedy = await createClient(app.url, await signIn('hedy'))
+    expect((await mallory.get('/auth/me')).status).toBe(401)
+    expect((await nobody.post('/auth/refresh', { refreshToken: mallory.refreshToken })).status).toBe(401)
+    expect((await nobody.post('/auth/login', { email, password, totp: recoveryCodes[0] })).status).toBe(401)
+    const me = (await hedy.get('/auth/me')).body
+    expect(me).toMatchObject({ twoFactor: { totp: false, recoveryCodesLeft: 0 }, user: { email } })
+    expect(me.emailVerifiedAt).not.toBeNull()
+  })
+
+  test('leaves his password to who has proved his address before', async () => {
+    const email = 'iris@corp.example'
+    await nobody.post('/auth/register', { organization: 'Iris', name: 'Iris', email, password })
+    const token = await mailedToken(house.config.storageDir, email, /Confirm/)
+    expect((await nobody.post('/auth/email/verify', { token })).status).toBe(204)
+    someone('iris', { email })
+    await signIn('iris')
+    expect((await nobody.post('/auth/login', { email, password })).status).toBe(200)
   })
 
   test('takes over nobody of a domain that is not the provider’s', async () => {

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import sql from 'sql-template-tag'
-import { addMember, createAccount } from '../../entities/users/user.actions.ts'
+import { claimAccount, createAccount } from '../../entities/users/account.actions.ts'
+import { addMember } from '../../entities/users/user.actions.ts'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import { email as emailField } from '../../kernel/entity/fields.ts'
@@ -8,7 +8,6 @@ import type { Repository } from '../../kernel/entity/repository.ts'
 import { forbidden } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Issuer } from '../../kernel/issuers.ts'
-import { hashPassword } from '../../kernel/password.ts'
 import { type Occasion, type Person, personOf, type RawClaims, type Role, speaksFor } from './claims.ts'
 
 /** A user whom claims have led to. */
@@ -36,10 +35,8 @@ export async function knownBy(
   const ctx = systemCtx(tenantId, cause)
   const before = await findIdentity(db.tenant(ctx), person)
   if (before && !changes(before, person.role)) return admitted(tenantId, before)
-  // Beyond the transaction: a slow hash would hold the log's horizon back.
-  const unusable = before ? '' : await hashPassword(randomBytes(32).toString('hex'))
   return db.transaction(ctx, async (tx) => {
-    const known = (await findIdentity(tx, person)) ?? (await introduce(tx, users, issuer, person, unusable))
+    const known = (await findIdentity(tx, person)) ?? (await introduce(tx, users, issuer, person))
     const found = admitted(tenantId, known)
     if (changes(known, person.role)) await users.update(tx, known.id, { role: person.role })
     return found
@@ -73,7 +70,7 @@ async function findIdentity(tx: Tx, { issuer, subject }: Person): Promise<Member
 }
 
 /** Two first sign-ins of one person take turns, so that he becomes one member. */
-async function introduce(tx: Tx, users: Repository, issuer: Issuer, person: Person, unusable: string): Promise<Member> {
+async function introduce(tx: Tx, users: Repository, issuer: Issuer, person: Person): Promise<Member> {
   await tx.query(sql`
     select pg_advisory_xact_lock(hashtextextended(${`openid ${tx.ctx.tenantId} ${person.issuer} ${person.subject}`}, 0))`)
   const [tenant] = await tx.query(sql`select 1 from tenants where id = ${tx.ctx.tenantId}`)
@@ -83,11 +80,11 @@ async function introduce(tx: Tx, users: Repository, issuer: Issuer, person: Pers
   const email = emailField().schema.safeParse(person.email)
   if (!email.success) throw forbidden('Your sign-in brings no verified email, by which you could be known here')
   const member =
-    (await findMember(tx, issuer, String(email.data))) ??
-    (await join(tx, users, issuer, person, String(email.data), unusable))
+    (await findMember(tx, issuer, String(email.data))) ?? (await join(tx, users, issuer, person, String(email.data)))
   await tx.query(sql`
     insert into openid_identities (tenant_id, issuer, subject, user_id)
     values (${tx.ctx.tenantId}, ${person.issuer}, ${person.subject}, ${member.id})`)
+  if (speaksFor(issuer, String(email.data))) await claimAccount(tx, member.id, String(email.data), null)
   await appendEvents(tx, [
     {
       name: 'user.identity_linked',
@@ -108,20 +105,13 @@ async function findMember(tx: Tx, issuer: Issuer, email: string): Promise<Member
   return found
 }
 
-async function join(
-  tx: Tx,
-  users: Repository,
-  issuer: Issuer,
-  person: Person,
-  email: string,
-  unusable: string,
-): Promise<Member> {
+async function join(tx: Tx, users: Repository, issuer: Issuer, person: Person, email: string): Promise<Member> {
   if (!issuer.jit) throw forbidden('You are no member of this tenant; ask its administrator for an invitation')
   const [account] = await tx.query(sql`select id from find_account(${email})`)
   // Else an issuer that one tenant trusts could take over the person of another.
   if (account && !speaksFor(issuer, email))
     throw forbidden('This email has an account already; ask the administrator for an invitation')
-  const accountId = account?.id ?? (await createAccount(tx, email, unusable))
+  const accountId = account?.id ?? (await createAccount(tx, email, null))
   const role = person.role ?? issuer.defaultRole ?? (Object.keys(issuer.roles).length === 0 ? 'member' : null)
   if (role === null) throw forbidden(noRole)
   const made = await addMember(tx, users, accountId, { name: person.name, email, role })

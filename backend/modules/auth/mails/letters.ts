@@ -6,6 +6,7 @@ export const letters: Readonly<Record<string, Asked>> = {
   'user.email_verification_requested': { token: 'verify_email', path: '/verify-email', write: verifyEmail },
   'user.password_reset_requested': { token: 'reset_password', path: '/reset-password', write: resetPassword },
   'user.password_changed': { write: passwordChanged },
+  'user.credentials_voided': { write: (facts) => credentialsVoided(facts) },
   'user.two_factor_enabled': { write: (facts) => twoFactorEnabled(facts) },
   'user.two_factor_disabled': { write: (facts) => twoFactorDisabled(facts) },
   'user.recovery_codes_renewed': { write: (facts) => recoveryCodesRenewed(facts) },
@@ -61,6 +62,13 @@ function passwordChanged(facts: Facts): Letter {
     facts,
   )
 }
+
+const credentialsVoided = (facts: Facts): Letter =>
+  told(
+    'Your account is yours alone now',
+    'your address was proved for the first time. Second factors, passkeys and sessions that the account had before are void, and its password unless you have just chosen it: whoever typed your address may have made them. By "forgotten password" you choose a password.',
+    facts,
+  )
 
 const twoFactorEnabled = (facts: Facts): Letter =>
   told('A second factor was turned on', 'your account now asks for a code of your authenticator.', facts)

@@ -15,6 +15,20 @@ export const counts: Readonly<Record<Scored, readonly string[]>> = {
   lead: ['interactions.count', 'interactions.last30Days', 'interactions.last90Days'],
 }
 
+/** The members that a field of a rule is made of, by their nouns: of a count those that say what is counted. */
+export function membersOf(type: Scored, field: string): readonly { readonly type: string; readonly member: string }[] {
+  const [noun = '', what = ''] = field.split('.')
+  if (noun === 'cf') return [{ type, member: 'customFields' }]
+  const of = counted[noun]
+  if (!of || what === '') return [{ type, member: field }]
+  return of.members.map((member) => ({ type: of.type, member }))
+}
+
+const counted: Readonly<Record<string, { readonly type: string; readonly members: readonly string[] }>> = {
+  interactions: { type: 'interaction', members: ['participants', 'related', 'occurredAt'] },
+  deals: { type: 'deal', members: ['contactIds', 'status'] },
+}
+
 /** A member, or a count, as a rule sees it; undefined when it cannot be asked for. */
 export function memberField(entity: Entity, scoreMember: string, name: string): RuleField | undefined {
   const counted = Object.entries(counts).some(([type, names]) => type === entity.type && names.includes(name))

@@ -94,3 +94,27 @@ describe('duplicates', () => {
     expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('email')])
   })
 })
+
+describe('a score', () => {
+  test('is explained by what one sees, and still adds up', async () => {
+    const rule = (name: string, field: string, operator: string, value: unknown, points: number) =>
+      alice.build('scoringRule', { name, field, operator, value, points })
+    await rule('Decides', 'jobTitle', 'contains', 'chief', 20)
+    await rule('From Merv', 'email', 'contains', 'merv', 10)
+    await rule('Buys', 'deals.open', 'gt', 0, 30)
+    const { id } = await alice.build('contact', { jobTitle: 'Chief', email: `${unique('merv')}@example.com` })
+    await alice.build('deal', { contactIds: [id] })
+    const vic = await veiled('contact.email', 'deal.contactIds')
+    const { body } = await vic.get(`/contacts/${id}/score`)
+    expect(body).toMatchObject({
+      score: 60,
+      rules: [
+        { name: 'Decides', points: 20 },
+        { id: null, points: 40 },
+      ],
+    })
+    expect(JSON.stringify(body)).not.toMatch(/merv|deals/i)
+    expect((await (await veiled('contact.leadScore')).get(`/contacts/${id}/score`)).status).toBe(403)
+    for (const one of (await alice.get('/scoring-rules')).body.data) await alice.delete(`/scoring-rules/${one.id}`)
+  })
+})

@@ -1,7 +1,10 @@
+import { membersOf } from '../../entities/scoring-rules/rule-fields.ts'
 import { type Scored, scores } from '../../entities/scoring-rules/scoring-rule.entity.ts'
 import { type Ctx, system, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
+import type { Rights } from '../../kernel/rights.ts'
 import { type Counted, lockRecords, readRecords, readRules } from './score.queries.ts'
 import { type Explanation, explain, type Rule } from './score.ts'
 
@@ -10,16 +13,32 @@ export interface ScoringDeps {
   repository(type: string): Repository
 }
 
-/** Why a record has its score. Without rules it is what somebody set. */
+/**
+ * Why a record has its score. Without rules it is what somebody set. Of what the caller's role hides he is told no more
+ * than what it comes to, which the score tells anyway.
+ */
 export async function explainScore(tx: Tx, records: Repository, type: Scored, id: string): Promise<Explanation> {
+  const { rights } = tx.ctx
+  refuseUnseen(rights, type, [scores[type]])
   // Whether the caller may read it.
   await records.get(tx, id, ['id'])
   const rules = await readRules(tx, type)
   const [record] = await readRecords(tx, records.entity, type, rules, { ids: [id] })
-  if (rules.length > 0 && record) return explain(rules, record, new Date())
+  if (rules.length > 0 && record) return seenOf(rights, type, rules, explain(rules, record, new Date()))
   const score = record ? storedScore(record, type) : 0
   const set = { id: null, name: 'Set by hand', points: score, why: 'there are no scoring rules' }
   return { score, rules: score === 0 ? [] : [set] }
+}
+
+function seenOf(rights: Rights, type: Scored, rules: readonly Rule[], whole: Explanation): Explanation {
+  const isHidden = ({ field }: Rule) =>
+    membersOf(type, field).some((part) => rights.fields?.(part.type)?.hidden.has(part.member))
+  const hidden = new Set(rules.filter(isHidden).map(({ id }) => id))
+  const unseen = whole.rules.filter(({ id }) => id !== null && hidden.has(id))
+  if (unseen.length === 0) return whole
+  const points = unseen.reduce((sum, reason) => sum + reason.points, 0)
+  const rest = { id: null, name: 'Others', points, why: 'your role does not see what it rests on' }
+  return { ...whole, rules: [...whole.rules.filter((reason) => !unseen.includes(reason)), rest] }
 }
 
 /**

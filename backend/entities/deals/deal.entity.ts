@@ -43,6 +43,7 @@ export const deal = defineEntity({
     linesTotal: money({
       readOnly: true,
       filter: [],
+      from: ['value'],
       describe: 'What its lines come to, without tax; null without any',
     }),
     currency: currency(),
@@ -85,6 +86,7 @@ export const deal = defineEntity({
   subtitle: 'companyId',
   heldBy: ['ownerId'],
   shareable: true,
+  parts: { lineItems: ['value', 'linesTotal'] },
   changedBy: 'changed_by_id',
   verbs: [
     { verb: 'won', when: "n.status = 'won' and o.status <> 'won'" },

@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { refuseUnseen, refuseUnwritable } from '../../kernel/entity/field-rules.ts'
 import type { Expected, Repository } from '../../kernel/entity/repository.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
 import { refuseAltered } from '../../kernel/entity/sent-back.ts'
@@ -25,6 +26,7 @@ export async function addLine(tx: Tx, house: House, dealId: string, sent: NewLin
   refuseCurrency(currency, sent.currency)
   const product = sent.productId ? await productOf(tx, house, sent.productId) : null
   const name = sent.name ?? product?.name
+  if (product && sent.unitPrice === undefined) refuseUnseen(tx.ctx.rights, 'product', ['price', 'currency'])
   const unitPrice = sent.unitPrice ?? product?.price ?? undefined
   if (name === undefined) throw invalidMember('name', 'is required for a line without a product', 'required')
   if (unitPrice === undefined) throw invalidMember('unitPrice', 'is required, as no product says it', 'required')
@@ -123,9 +125,15 @@ export async function addProductLines(
   }
 }
 
+/** Throws 403 for whom his role hides what the lines of deals come to. */
+export const refuseUnseenLines = ({ ctx }: Tx): void =>
+  refuseUnseen(ctx.rights, 'deal', ['lineItems', 'value', 'linesTotal', 'currency'])
+
 /** Locks a deal that the caller may change, so that of two lines at once both count; gives its currency. */
 async function takeDeal(tx: Tx, house: House, id: string): Promise<string> {
   const deals = house.repository('deal')
+  refuseUnseenLines(tx)
+  refuseUnwritable(tx.ctx.rights, deals.entity, ['lineItems'])
   await tx.query(sql`select 1 from deals where tenant_id = ${tx.ctx.tenantId} and id = ${id} for update`)
   const deal = JSON.parse((await deals.get(tx, id)).json)
   if (!reaches(tx.ctx.rights.scope('deal', 'update'), belongingOf(deals.entity, deal)))

@@ -4,7 +4,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { etagOf, noneMatches, readIfMatch } from '../../kernel/http/etag.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
-import { addLine, changeLine, type House, mostLines, removeLine } from './line-item.actions.ts'
+import { addLine, changeLine, type House, mostLines, refuseUnseenLines, removeLine } from './line-item.actions.ts'
 import { findLine, readLines } from './line-item.queries.ts'
 import { changedLineSchema, type LineItem, lineItemSchema, newLineSchema } from './line-item.ts'
 
@@ -28,6 +28,7 @@ export function lineItemRoutes(db: Database, house: House): Route[] {
       },
       handle: async (ctx, { params }) => {
         const tx = db.tenant(ctx)
+        refuseUnseenLines(tx)
         await house.repository('deal').get(tx, params.id, ['id'])
         const { lines, totals } = await readLines(tx, params.id)
         return { status: 200, body: { data: lines, page: { limit: mostLines, nextCursor: null }, totals } }
@@ -60,6 +61,7 @@ export function lineItemRoutes(db: Database, house: House): Route[] {
       responses: { 200: line, 304: { description: 'Not modified', schema: null } },
       handle: async (ctx, { params, header }) => {
         const tx = db.tenant(ctx)
+        refuseUnseenLines(tx)
         await house.repository('deal').get(tx, params.id, ['id'])
         const found = await findLine(tx, params.id, params.lineId)
         if (!found) throw notFound('This deal has no such line')

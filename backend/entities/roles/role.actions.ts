@@ -64,13 +64,19 @@ function whole(entities: ReadonlyMap<string, Entity>, values: Values): Values {
   const rules = [...(fieldRules as FieldRule[])]
   for (const { resource, field, rule } of fieldRules as FieldRule[]) {
     if (rule !== 'hidden') continue
-    for (const [name, { from }] of Object.entries(entities.get(resource)?.all ?? {})) {
+    for (const [name, from] of tellers(entities.get(resource))) {
       const said = rules.some((one) => one.resource === resource && one.field === name && one.rule === 'hidden')
       if (from?.includes(field) && !said) rules.push({ resource, field: name, rule })
     }
   }
   return { ...values, fieldRules: rules }
 }
+
+/** The members and parts of a noun that tell others, with those that they tell. */
+const tellers = (entity: Entity | undefined): [string, readonly string[] | undefined][] => [
+  ...Object.entries(entity?.all ?? {}).map(([name, { from }]): [string, readonly string[] | undefined] => [name, from]),
+  ...Object.entries(entity?.parts ?? {}),
+]
 
 interface Permission {
   readonly resource: string
@@ -96,7 +102,7 @@ function refuseUnfit(entities: ReadonlyMap<string, Entity>, { permissions, field
     const path = `fieldRules.${index}`
     const entity = entities.get(resource)
     if (!entity) wrong(`${path}.resource`, 'must be a type, as contact')
-    else if (!entity.all[field]) wrong(`${path}.field`, `must be a member of a ${resource}`)
+    else if (!entity.all[field] && !entity.parts?.[field]) wrong(`${path}.field`, `must be a member of a ${resource}`)
     else if (neededMembers(entity).has(field)) wrong(`${path}.field`, 'must be a member that nothing else is told by')
   }
   if (errors.length > 0) throw invalid(errors)

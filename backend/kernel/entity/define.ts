@@ -36,6 +36,8 @@ export interface EntityDefinition {
   /** Its records can be shared with users and teams one by one. */
   readonly shareable?: boolean
   readonly verbs?: readonly Verb[]
+  /** Parts that stand in tables of their own, as activities call them, by the members that they would tell. */
+  readonly parts?: Readonly<Record<string, readonly string[]>>
   /** The column in which each change leaves who made it, for triggers that keep a history. */
   readonly changedBy?: string
   /** Members of which at least one must be given on create. */

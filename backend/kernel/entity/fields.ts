@@ -63,7 +63,7 @@ export interface Field<T = unknown> {
   readonly searched?: 'A' | 'B' | 'C' | 'D'
   /** A whole expression over alias `r`, for members that are no column (`weightedValue`). */
   readonly expression?: string
-  /** The members that it is worked out from: who sees it could work them out again. */
+  /** The members that it is worked out from, or that go into it: who sees it could work them out again. */
   readonly from?: readonly string[]
   readonly example?: unknown
 }

@@ -1,3 +1,4 @@
+import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { recordTypes } from '../../entities/records.ts'
 import { startTestApp, type TestApp } from '../../test/app.ts'
@@ -117,4 +118,57 @@ describe('a score', () => {
     expect((await (await veiled('contact.leadScore')).get(`/contacts/${id}/score`)).status).toBe(403)
     for (const one of (await alice.get('/scoring-rules')).body.data) await alice.delete(`/scoring-rules/${one.id}`)
   })
+})
+
+describe('the lines of a deal', () => {
+  test('are told nobody who does not see its value: by no call, activity or socket', async () => {
+    const vic = await veiled('deal.value')
+    const { id } = await alice.build('deal', { value: null })
+    const heard: unknown[] = []
+    const socket = io(house.url, { path: '/ws', transports: ['websocket'], auth: { token: vic.token } })
+    try {
+      socket.on('activity:new', (message) => heard.push(message))
+      await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject))
+      await socket.timeout(5_000).emitWithAck('subscribe', { type: 'deal', id })
+      const line = { name: 'Engine', unitPrice: 7357001 }
+      const { body: made } = await alice.post(`/deals/${id}/line-items`, line)
+      await eventually(async () => heard.length > 0, 'the activity')
+      expect(heard).toMatchObject([{ metadata: { verb: 'line_added' }, changes: [] }])
+      await alice.timeline('deal', id, 2)
+      const lines = `/deals/${id}/line-items`
+      const answers = [
+        await vic.get(`/deals/${id}`),
+        await vic.get(`/deals/${id}/timeline`),
+        await vic.get(lines),
+        await vic.get(`${lines}/${made.id}`),
+        await vic.post(lines, line),
+        await vic.patch(`${lines}/${made.id}`, { quantity: 2 }),
+        await vic.delete(`${lines}/${made.id}`),
+      ]
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 403, 403, 403, 403, 403])
+      expect(JSON.stringify([heard, answers])).not.toContain('7357001')
+    } finally {
+      socket.disconnect()
+    }
+  })
+
+  test('take no price over that one does not see', async () => {
+    const product = await alice.build('product', { price: 7357002 })
+    const vic = await veiled('product.price')
+    const { id } = await vic.build('deal')
+    const lines = `/deals/${id}/line-items`
+    expect((await vic.post(lines, { productId: product.id })).body.detail).toContain('price')
+    expect((await vic.post(lines, { productId: product.id, unitPrice: 1 })).status).toBe(201)
+  })
+})
+
+test('what tells a hidden member is hidden with it', async () => {
+  const hidden = (resource: string, field: string) => ({ resource, field, rule: 'hidden' })
+  const role = await alice.build('role', {
+    name: 'Whole',
+    fieldRules: [hidden('deal', 'value'), hidden('contact', 'email')],
+  })
+  const all = [hidden('deal', 'linesTotal'), hidden('deal', 'lineItems'), hidden('contact', 'emails')]
+  expect(role.fieldRules).toEqual(expect.arrayContaining(all))
+  expect((await alice.patch(`/roles/${role.id}`, { fieldRules: role.fieldRules })).status).toBe(200)
 })

@@ -21,7 +21,7 @@ export interface Wanted {
   readonly merged?: readonly string[]
   readonly expected?: Expected
   readonly data?: Values
-  /** Whether all members are given: what was left out takes what a create would give it. */
+  /** Whether all members are given: what was left out takes what a create would give it, but for its owner. */
   readonly whole?: boolean
   /** Members that we work out ourselves, read-only ones too. */
   readonly derived?: Values
@@ -85,6 +85,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       )
       if (!row?.seen) throw notFound()
       if (!row.allowed) throw refusal(tx, entity, shape)
+      refuseTaken(entity, row.taken)
       if (!row.fresh) throw stale()
       refuseAltered(row.altered)
       refuseMissing(row.missing)
@@ -106,6 +107,11 @@ function refusal(tx: Tx, { type }: Entity, { scope, fixed = {} }: Pick<ChangeSha
 /** A plan is the same whoever holds the records. */
 const withoutHolders = (key: string, value: unknown): unknown =>
   key === 'scope' || key === 'sight' ? undefined : value
+
+function refuseTaken({ type }: Entity, names: readonly string[]): void {
+  if (names.length > 0)
+    throw forbidden(`This ${type} is yours to write by a share, which does not let you change ${names.join(', ')}`)
+}
 
 function refuseAltered(names: readonly string[]): void {
   if (names.length === 0) return

@@ -34,7 +34,7 @@ export interface Repository {
   createOnce(tx: Tx, values: Values, key: Key): Promise<Stored | Replayed>
   /** Absent leaves, null clears, a value sets. */
   update(tx: Tx, id: string, values: Values, options?: { expected?: Expected; data?: Values }): Promise<Changed>
-  /** Every writable member is set: what is absent takes its default or null. */
+  /** Every writable member is set: what is absent takes its default or null; an owner who is absent stays. */
   replace(tx: Tx, id: string, values: Values, options?: { expected?: Expected }): Promise<Changed>
   /** Sets what we work out ourselves, read-only members too, and tells what changed of the record's parts. */
   derive(tx: Tx, id: string, derived: Values, options?: Derivation): Promise<Changed>

@@ -153,6 +153,7 @@ export function entityRoutes(
         path: one,
         operationId: `replace${name}`,
         summary: `Replace the writable members of a ${type}`,
+        description: `What is left out takes its default, or null${entity.all.ownerId?.absent ? '; without `ownerId` it stays with its owner' : ''}.`,
         tag,
         params,
         body: entity.putSchema,

@@ -24,6 +24,28 @@ export function scopeSql(entity: Entity, scope: Scope, alias: string, bind: Bind
   return `(${[...held, unheld, ...shared].join(' or ')})`
 }
 
+/**
+ * SQL for `array[...]` of the members that say whose the record of alias `o` is and are set to something else, where only a
+ * share lets the caller write it: else he would make it his own, to delete and to share further.
+ */
+export function takenSql(
+  entity: Entity,
+  scope: Scope,
+  sets: Readonly<Record<string, string>>,
+  bind: Binder,
+  parameter: string,
+): string {
+  const taken = (entity.heldBy ?? []).flatMap((name) => {
+    const field = entity.all[name]
+    const column = field && columnOf(name, field)
+    if (column === undefined || sets[column] === undefined) return []
+    return [`case when o.${column} is distinct from ${sets[column]} then '${name}' end`]
+  })
+  if (taken.length === 0 || typeof scope === 'string' || !countsShares(entity, scope)) return `'{}'::text[]`
+  const own = scopeSql(entity, { ...scope, shares: undefined }, 'o', bind, parameter)
+  return `case when ${own} then '{}'::text[] else array_remove(array[${taken.join(', ')}]::text[], null) end`
+}
+
 /** A way in which records belong to somebody. */
 interface Way {
   /** SQL for the records, as alias `r`, of one of those whom a scope reaches, `v.value`; no two ways give the same. */

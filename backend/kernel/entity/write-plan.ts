@@ -7,7 +7,7 @@ import { changedChanges, createdChanges, eventSql } from './event-sql.ts'
 import type { Field } from './fields.ts'
 import { missingSql } from './references.ts'
 import type { Registry } from './registry.ts'
-import { scopeSql } from './scope.ts'
+import { scopeSql, takenSql } from './scope.ts'
 import { leavingSql, type SideChange, sideSql, tagsHeldSql } from './sides.ts'
 
 /** What a create is made of. */
@@ -127,7 +127,7 @@ export interface ChangeShape {
   readonly withVersion: boolean
   /** Whether custom fields refer to users, which are to be checked. */
   readonly withUsers: boolean
-  /** Whether members that were left out take what a create would give them: the caller, the tenant's currency. */
+  /** Whether members that were left out take what a create would give them: the tenant's currency. An owner stays. */
   readonly whole: boolean
   /** Whether records of the noun have held these values already: their references are not looked at again. */
   readonly known?: true
@@ -157,20 +157,21 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        ${shape.withVersion ? `o.version = any(${bind('versions', 'integer[]')})` : 'true'} as fresh,
        ${scopeSql(entity, shape.sight, 'o', bind, 'seers')} as seen,
        ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
+       ${takenSql(entity, shape.scope, sets, bind, 'holders')} as taken,
        ${alteredSql(entity, shape, bind)} as altered,
        ${shape.known ? `'{}'::text[]` : missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
        from old o)`,
     `new as (update ${entity.table} r
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}
        from old o, verdict v
-       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.seen and v.allowed and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
+       where r.tenant_id = ${tenant} and r.id = o.id and v.fresh and v.seen and v.allowed and v.taken = '{}' and v.altered = '{}' and v.missing = '{}' and (${shape.withParts ? 'true' : differs || 'false'})
        returning r.*)`,
     `after as materialized (select r.*, ${doc} as doc${leavingSql(entity, shape.names, shape.sides, bind)} from new r)`,
     `event as (${eventSql(entity, nameSql(entity, shape.verb), shape.withParts ? `${changedChanges} || ${bind('parts', 'jsonb')}` : changedChanges, 'after n, old o', { id: bind('eventId', 'uuid') }, bind)})`,
     ...sideSql(entity, shape.names, shape.sides, registry, bind),
   ]
   return `with ${ctes.join(',\n')}
-    select v.fresh, v.seen, v.allowed, v.altered, v.missing, coalesce(n.doc, o.doc)::text as doc,
+    select v.fresh, v.seen, v.allowed, v.taken, v.altered, v.missing, coalesce(n.doc, o.doc)::text as doc,
            coalesce(n.version, o.version) as version, n.id is not null as changed, e.name as event
     from old o cross join verdict v left join after n on true left join event e on true`
 }
@@ -230,7 +231,7 @@ function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Bi
       : whole
   }
   for (const [name, field] of Object.entries(shape.whole ? entity.all : {})) {
-    const value = shape.names.includes(name) ? null : absentSql(field, bind)
+    const value = shape.names.includes(name) || field.absent === 'actor' ? null : absentSql(field, bind)
     if (value !== null) sets[columnOf(name, field)] = value
   }
   return { ...sets, ...shape.fixed }

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
-import type { Client } from '../../test/client.ts'
+import { type Client, paths } from '../../test/client.ts'
 
 let house: TestApp
 let alice: Client
+let bob: Client
 
 beforeAll(async () => {
   house = await startTestApp()
-  ;({ alice } = house)
+  ;({ alice, bob } = house)
 })
 afterAll(() => house.stop())
 
@@ -208,6 +209,15 @@ describe('PUT', () => {
       version: 2,
     })
     expect((await alice.get('/contacts?tags=vip')).body.data).toEqual([])
+  })
+
+  test.each(['contact', 'company', 'deal', 'lead'])('of a %s leaves it with its owner', async (noun) => {
+    const made = await alice.build(noun, { ownerId: bob.userId })
+    const at = `${paths[noun]}/${made.id}`
+    const whole = { [noun === 'company' || noun === 'deal' ? 'name' : 'lastName']: 'Put' }
+    expect((await alice.put(at, whole)).body).toMatchObject({ ownerId: bob.userId, version: 2 })
+    expect((await alice.put(at, { ...whole, ownerId: null })).body.ownerId).toBeNull()
+    expect((await alice.put(at, whole)).body).toMatchObject({ ownerId: null, version: 3 })
   })
 
   test('asks for what is required and refuses what a create would', async () => {

@@ -58,6 +58,43 @@ describe('a share', () => {
     expect((await owen.patch(`/contacts/${reader.id}`, { jobTitle: 'Chief' })).status).toBe(403)
   })
 
+  test.each([
+    ['contact', 'ownerId', { lastName: 'Taken' }],
+    ['company', 'ownerId', { name: 'Taken' }],
+    ['deal', 'ownerId', { name: 'Taken' }],
+    ['lead', 'ownerId', { lastName: 'Taken' }],
+    ['task', 'assigneeIds', { title: 'Taken' }],
+  ])('to be written lets nobody say whose a %s is, by whatever way', async (noun, member, whole) => {
+    const held = member === 'ownerId' ? { ownerId: alice.userId } : { assigneeIds: [alice.userId] }
+    for (const who of [owen, bob]) {
+      const mine = member === 'ownerId' ? { ownerId: who.userId } : { assigneeIds: [who.userId] }
+      const externalId = `taken-${noun}-${who.userId}`
+      const { id } = await alice.build(noun, { ...held, externalId })
+      const resource = pathOf[noun] ?? ''
+      const at = `${resource}/${id}`
+      await alice.put(`${at}/shares`, { shares: [{ userId: who.userId, access: 'write' }] })
+      const bulk = await who.post(`${resource}/bulk`, { operations: [{ op: 'update', id, data: mine }] })
+      const refused = [
+        await who.patch(at, mine),
+        await who.patch(at, { ...whole, [member]: member === 'ownerId' ? null : [] }),
+        await who.put(at, { ...whole, ...mine }),
+        await who.put(`${resource}/by-external-id/${externalId}`, mine),
+        await who.post(`${resource}/bulk`, { atomic: true, operations: [{ op: 'update', id, data: mine }] }),
+        { status: bulk.body.results[0].status, body: bulk.body.results[0].problem },
+        ...(noun === 'task' ? [await who.post(`${at}/assign`, { userIds: [who.userId] })] : []),
+      ]
+      expect(refused.map(({ status, body }) => [status, body.code, String(body.detail).includes(member)])).toEqual(
+        refused.map(() => [403, 'FORBIDDEN', true]),
+      )
+      // As it is, it may be sent back.
+      expect((await who.put(at, { ...whole, ...held })).status).toBe(200)
+      expect((await who.patch(at, { ...whole, ...held })).status).toBe(200)
+      expect((await alice.get(at)).body).toMatchObject(held)
+      expect((await who.delete(at)).status).toBe(403)
+      expect((await alice.delete(at)).status).toBe(204)
+    }
+  })
+
   test('with a team reaches who is in it, as long as he is', async () => {
     const { id } = await alice.build('contact', { lastName: 'Teamwork' })
     await alice.put(`/contacts/${id}/shares`, { shares: [{ teamId: team.id, access: 'write' }] })

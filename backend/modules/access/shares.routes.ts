@@ -62,7 +62,7 @@ export function sharesRoutes(db: Database, records: Repository): Route[] {
       operationId: `setShares${named(type)}`,
       summary: `Share a ${type} with users and teams`,
       description:
-        'The whole list: who is not in it has the record no longer by a share. A share lets those who may read or change such records at all do so with this one; it lets nobody delete it or share it further.',
+        'The whole list: who is not in it has the record no longer by a share. A share lets those who may read or change such records at all do so with this one; it lets nobody delete it, share it further or say whose it is.',
       tag: path,
       params,
       body: z.strictObject({

@@ -170,6 +170,17 @@ test('a list pages through what is his, his team’s and shared with him, each o
   }
 })
 
+test('who is of the team whose records he reads has his own once, in the list and its count', async () => {
+  const permissions = ['read', 'create'].map((action) => ({ resource: 'deal', action, scope: 'team' }))
+  const role = await alice.build('role', { name: 'Team’s records', permissions })
+  const east = await alice.build('team', { name: 'East' })
+  const una = await house.join('Una', 'member', { roleId: role.id, teamId: east.id })
+  const theo = await house.join('Theo', 'member', { roleId: role.id, teamId: east.id })
+  const deals = await Promise.all([una, una, theo].map(async (who) => (await who.build('deal')).id))
+  const answer = await una.get('/deals?count=exact')
+  expect([answer.body.page.total, ids(answer).toSorted()]).toEqual([3, deals.toSorted()])
+})
+
 describe('access', () => {
   test('of a record says who may see it, and why', async () => {
     const { id } = await alice.build('contact', { ownerId: bob.userId })

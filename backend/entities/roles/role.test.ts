@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
+import { password } from '../../test/cast.ts'
 import { type Client, eventually } from '../../test/client.ts'
 import { hold } from '../../test/hold.ts'
+import { importTable } from '../../test/tables.ts'
 
 let house: TestApp
 let alice: Client
@@ -95,6 +98,22 @@ describe('a role of the tenant’s own', () => {
     const climbed = await alice.patch(`/users/${promoted.userId}`, { role: 'admin' })
     expect([climbed.status, climbed.body.errors?.[0]?.path]).toEqual([400, 'roleId'])
     expect((await alice.patch(`/users/${promoted.userId}`, { role: 'admin', roleId: null })).status).toBe(200)
+  })
+
+  test.each(['owner', 'admin'])('makes no %s less, whichever way he comes', async (mighty) => {
+    const { id: roleId } = await alice.build('role', { name: `Narrow ${mighty}` })
+    const email = () => `${randomUUID()}@example.com`
+    const refused = [
+      await alice.post('/users', { name: 'Grace', email: email(), role: mighty, roleId }),
+      await alice.post('/users', { name: 'Grace', email: email(), role: mighty, roleId, password }),
+      await alice.post('/invitations', { email: email(), role: mighty, roleId }),
+    ]
+    expect(refused.map(({ status, body }) => [status, body.errors?.[0]?.path])).toEqual(
+      refused.map(() => [400, 'roleId']),
+    )
+    const table = `name,email,role\nGrace,${email()},${mighty}\n`
+    expect(await importTable(alice, table, { resource: 'users', defaults: { roleId } })).toMatchObject({ failed: 1 })
+    expect((await alice.get(`/users?role=${mighty}&roleId=${roleId}`)).body.data).toEqual([])
   })
 
   test('is deleted only when nobody has it', async () => {

@@ -7,7 +7,7 @@ import { appendEvents } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import { createAccount } from './account.actions.ts'
 import { invitedFor } from './invitation.ts'
-import { addMember, refuseRole, refuseRoleOfAll } from './user.actions.ts'
+import { addMember, refuseMaking, refuseRole, refuseRoleOfAll } from './user.actions.ts'
 
 /** Whom to invite. With `userId` a member who is there already and cannot sign in yet: his role, name and team are his own. */
 export interface Invited {
@@ -28,8 +28,7 @@ export async function invite(tx: Tx, users: Repository, invited: Invited, at = '
   const member = await memberFor(tx, users, invited, at)
   const { name = invited.name ?? null, role = invited.role ?? 'member' } = member ?? {}
   refuseRole(tx, role)
-  if (invited.roleId != null && (role === 'owner' || role === 'admin'))
-    throw invalidMember(at.replace(/email$/, 'roleId'), `must be null: an ${role} has all rights`)
+  refuseRoleOfAll({ role, roleId: invited.roleId }, at.replace(/email$/, 'roleId'))
   await refuseUnknown(tx, 'teams', invited.teamId, at.replace(/email$/, 'teamId'))
   await refuseUnknown(tx, 'roles', invited.roleId, at.replace(/email$/, 'roleId'))
   const id = newId()
@@ -52,8 +51,7 @@ export async function invite(tx: Tx, users: Repository, invited: Invited, at = '
  * whatever the password is: nobody gives, or tries, the password of another.
  */
 export async function createUser(tx: Tx, users: Repository, values: Values, passwordHash: string): Promise<Stored> {
-  refuseRole(tx, values.role)
-  refuseRoleOfAll(values)
+  refuseMaking(tx, values)
   const email = String(values.email)
   const [known] = await tx.query(sql`select 1 from find_account(${email})`)
   if (known) return inviteUser(tx, users, values)
@@ -62,7 +60,7 @@ export async function createUser(tx: Tx, users: Repository, values: Values, pass
 
 /** Makes a member who signs in once he has accepted the invitation that goes out to him. */
 export async function inviteUser(tx: Tx, users: Repository, values: Values): Promise<Stored> {
-  refuseRole(tx, values.role)
+  refuseMaking(tx, values)
   const made = await users.create(tx, values)
   const { email } = JSON.parse(made.json)
   await invite(tx, users, { email, userId: made.id })

@@ -32,7 +32,7 @@ export async function addUninvited(
   users: Repository,
   records: Parameters<Repository['createMany']>[1],
 ): Promise<Made[]> {
-  refuseRole(tx, ...records.map(({ values }) => values.role))
+  for (const { values } of records) refuseMaking(tx, values)
   return users.createMany(tx, records)
 }
 
@@ -46,7 +46,7 @@ export async function updateUser(
 ): Promise<Changed> {
   const before = await lockUser(tx, id)
   if (before) {
-    refuseRoleOfAll(values, { ...before })
+    refuseRoleOfAll({ ...before, ...values })
     if (values.role !== undefined && values.role !== before.role) refuseRole(tx, values.role, before.role)
     if (values.active !== undefined && values.active !== before.active) refuseRole(tx, before.role)
     const leaves = (values.role !== undefined && values.role !== 'owner') || values.active === false
@@ -89,6 +89,12 @@ async function lockUser(tx: Tx, id: string): Promise<Locked | undefined> {
   return row
 }
 
+/** Throws 403 for an owner who is made by another, 400 for one with a role of the tenant's own. */
+export function refuseMaking(tx: Tx, values: Values): void {
+  refuseRole(tx, values.role)
+  refuseRoleOfAll(values)
+}
+
 /** Only owners make and unmake owners; 403. */
 export function refuseRole(tx: Tx, ...touched: unknown[]): void {
   if (touched.includes('owner') && !['owner', 'system'].includes(tx.ctx.rights.role))
@@ -102,8 +108,7 @@ async function refuseLastOwner(tx: Tx, id: string): Promise<void> {
 }
 
 /** Owners and administrators have all rights: what a role of the tenant's own took from them would not hold. */
-export function refuseRoleOfAll(values: Values, before: Values = {}): void {
-  const { role, roleId } = { ...before, ...values }
+export function refuseRoleOfAll({ role, roleId }: Values, path = 'roleId'): void {
   if (roleId != null && (role === 'owner' || role === 'admin'))
-    throw invalidMember('roleId', `must be null: an ${role} has all rights`)
+    throw invalidMember(path, `must be null: an ${role} has all rights`)
 }

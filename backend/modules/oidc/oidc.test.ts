@@ -128,6 +128,15 @@ describe('signing in with a provider', () => {
     expect((await signIn('olive')).user).toMatchObject({ id: owner.body.id, role: 'owner' })
   })
 
+  test('as an administrator takes the role of the tenant’s own from him', async () => {
+    someone('nina', { roles: ['crm-user'] })
+    const { user } = await signIn('nina')
+    const { id: roleId } = await house.alice.build('role', { name: 'Narrow' })
+    expect((await house.alice.patch(`/users/${user.id}`, { roleId })).status).toBe(200)
+    someone('nina', { roles: ['crm-admin'] })
+    expect((await signIn('nina')).user).toMatchObject({ role: 'admin', roleId: null })
+  })
+
   test('at the same moment twice makes one member', async () => {
     someone('twin', { roles: ['crm-user'] })
     const [one, other] = await Promise.all([signIn('twin'), signIn('twin')])

@@ -4,7 +4,7 @@ import { addMember } from '../../entities/users/user.actions.ts'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import { email as emailField } from '../../kernel/entity/fields.ts'
-import type { Repository } from '../../kernel/entity/repository.ts'
+import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { forbidden } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Issuer } from '../../kernel/issuers.ts'
@@ -38,7 +38,7 @@ export async function knownBy(
   return db.transaction(ctx, async (tx) => {
     const known = (await findIdentity(tx, person)) ?? (await introduce(tx, users, issuer, person))
     const found = admitted(tenantId, known)
-    if (changes(known, person.role)) await users.update(tx, known.id, { role: person.role })
+    if (changes(known, person.role)) await users.update(tx, known.id, ofClaims(person.role))
     return found
   })
 }
@@ -49,6 +49,9 @@ const noTenant = 'Your sign-in names no tenant; ask its administrator'
 /** An owner is made and unmade by owners only, whatever an issuer says. */
 const changes = ({ role }: Member, wanted: Role | null | undefined): boolean =>
   Boolean(wanted) && role !== wanted && role !== 'owner'
+
+/** Who is made an administrator has all rights: no role of the tenant's own says less. */
+const ofClaims = (role: Role | null | undefined): Values => (role === 'admin' ? { role, roleId: null } : { role })
 
 function admitted(tenantId: string, { id, active }: Member): Known {
   if (!active) throw forbidden('You are no active member of this tenant; ask its administrator')

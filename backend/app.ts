@@ -27,6 +27,7 @@ import type { Job, Schedule } from './kernel/jobs/job.ts'
 import type { Logger } from './kernel/log.ts'
 import type { Module } from './kernel/module.ts'
 import { createMetricReadings } from './kernel/readings.ts'
+import { openOperatorPage } from './modules/auth/operators.ts'
 import { seedDemo } from './modules/demo/demo.ts'
 import { mountDocs } from './modules/docs/docs.ts'
 import { alikeOf } from './modules/duplicates/duplicates.module.ts'
@@ -129,6 +130,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const platform = platformModule({
     ...{ engine, schedules, operators, log, secureCookies },
     cleanCompleted: completed.clean,
+    openPage: (caller, credentials) => openOperatorPage(identity.accounts, caller, credentials),
     publicUrl: config.publicUrl,
   })
   const subscribed = [

@@ -6,6 +6,7 @@ import { unauthenticated } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { isId, newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
+import { type Attempts, passwordClaim } from './attempts.ts'
 import { deviceOf, judge } from './rotation.ts'
 import { accessTokenSeconds, hashToken, type OperatorClaims, type Tokens } from './tokens.ts'
 
@@ -158,4 +159,17 @@ const same = (given: Buffer, right: Buffer): boolean => given.length === right.l
 function idOf(email: string): string {
   const hex = createHash('sha256').update(`platform operator ${email}`).digest('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}
+
+/** The cookie of a page's session for who proves to be the operator. Whoever guesses waits as at any sign-in. */
+export async function openOperatorPage(
+  { attempts, operators }: { readonly attempts: Attempts; readonly operators: Operators },
+  caller: Caller,
+  credentials: Credentials,
+): Promise<{ cookie: string; seconds: number }> {
+  const shown = await attempts.attempt(caller, passwordClaim(credentials.email), async () =>
+    operators.recognises(credentials) ? true : undefined,
+  )
+  await shown.withdraw()
+  return { cookie: await operators.openPage(caller), seconds: operatorSessionHours * 3600 }
 }

@@ -7,24 +7,26 @@ import express, {
 } from 'express'
 import { z } from 'zod'
 import type { Operator } from '../../kernel/context.ts'
-import { forbidden, unauthenticated } from '../../kernel/errors.ts'
+import { forbidden, Problem, unauthenticated } from '../../kernel/errors.ts'
 import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import type { Logger } from '../../kernel/log.ts'
-import { createAttempts } from './attempts.ts'
 import { pagePolicy, signInPage, signOutPage } from './pages.ts'
 
 /** Who may open the dashboard, and how his browser is remembered. */
 export interface Doorkeeper {
   readonly configured: boolean
-  recognises(credentials: { readonly email: string; readonly password: string }): boolean
-  openPage(caller: Caller): Promise<string>
   identifyPage(cookie: string, caller: Caller): Promise<Operator | undefined>
   signOut(operator: Operator): Promise<void>
 }
 
 export interface DashboardPages {
   readonly operators: Doorkeeper
+  /** The cookie of a new session of the page, and the seconds that it is good for. Throws 401, and 429 for who guesses. */
+  openPage(
+    caller: Caller,
+    credentials: { readonly email: string; readonly password: string },
+  ): Promise<{ readonly cookie: string; readonly seconds: number }>
   readonly log: Logger
   /** Whether browsers reach us by https: then the cookie is sent there only. */
   readonly secureCookies: boolean
@@ -43,7 +45,6 @@ export const signOutPath = '/admin/sign-out'
 export function mountDashboard(app: Express, options: DashboardPages): void {
   const { operators, log } = options
   if (!operators.configured) return
-  const attempts = createAttempts({ most: 10, withinMs: 15 * 60_000 })
   const form = express.urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 })
   const operatorOf = async (request: ExpressRequest): Promise<Operator | undefined> => {
     const cookie = readCookie(request.get('Cookie'), cookieName)
@@ -68,19 +69,16 @@ export function mountDashboard(app: Express, options: DashboardPages): void {
   })
   app.post(signInPath, form, async (request, response) => {
     const caller = callerOf(request)
-    const wait = attempts.wait(caller.ip)
-    if (wait > 0) {
-      log.warn({ requestId: caller.requestId, ip: caller.ip }, 'too many sign-ins to the queues failed from an address')
-      response.set('Retry-After', String(wait))
-      return show(response, 429, signInPage(signInPath, 'Too many attempts. Try again in some minutes.'))
+    try {
+      const { cookie, seconds } = await options.openPage(caller, credentialsSchema.parse(request.body))
+      response.set('Set-Cookie', cookieOf(cookie, seconds))
+      response.redirect(303, dashboardPath)
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status >= 500) throw error
+      log.warn({ requestId: caller.requestId, ip: caller.ip, status: error.status }, 'a sign-in to the queues failed')
+      for (const [name, value] of Object.entries(error.headers)) response.set(name, value)
+      show(response, error.status, signInPage(signInPath, error.message))
     }
-    if (!operators.recognises(credentialsSchema.parse(request.body))) {
-      attempts.failed(caller.ip)
-      return show(response, 401, signInPage(signInPath, 'Email or password is wrong.'))
-    }
-    attempts.passed(caller.ip)
-    response.set('Set-Cookie', cookieOf(await operators.openPage(caller), sessionSeconds))
-    response.redirect(303, dashboardPath)
   })
   app.get(signOutPath, (_request, response) => show(response, 200, signOutPage(signOutPath, dashboardPath)))
   app.post(signOutPath, async (request, response) => {
@@ -115,9 +113,6 @@ export function mountDashboard(app: Express, options: DashboardPages): void {
 }
 
 const cookieName = 'clientforge_operator'
-
-/** As long as the session of the page. */
-const sessionSeconds = 12 * 3600
 
 /**
  * What bull-board's page may load: its own files only, so that the font it links elsewhere is not asked for. It styles

@@ -2,7 +2,7 @@ import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Repository, Stored, Values } from '../../kernel/entity/repository.ts'
 import { constraintOf } from '../../kernel/entity/write-values.ts'
-import { duplicate, invalidMember, notFound, rule } from '../../kernel/errors.ts'
+import { duplicate, invalidMember, notFound, type Problem, rule } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import { createAccount } from './account.actions.ts'
@@ -42,6 +42,7 @@ export async function invite(tx: Tx, users: Repository, invited: Invited, at = '
     if (constraintOf(error) !== 'invitations_email') throw error
     throw duplicate(at, 'is invited already; send that invitation again, or take it back')
   }
+  await refuseTooMany(tx, email)
   await tell(tx, 'created', { id, email, name, role, generation: 1 })
   return id
 }
@@ -76,6 +77,7 @@ export async function resendInvitation(tx: Tx, id: string): Promise<void> {
     returning id, email, name, role, generation`)
   if (!row) return refuseEnded(tx, id)
   refuseRole(tx, row.role)
+  await refuseTooMany(tx, row.email)
   await tell(tx, 'resent', row)
 }
 
@@ -146,6 +148,22 @@ async function memberFor(
     throw invalidMember(at, 'is not the email of this member')
   return member
 }
+
+/** Mails to strangers within a day: of a tenant, and to one address. Nobody's inbox is flooded in a free tenant's name. */
+const mostOfTenant = 500
+const mostToAddress = 5
+
+async function refuseTooMany(tx: Tx, email: string): Promise<void> {
+  const [sent] = await tx.query<{ all: number; there: number }>(sql`
+    select coalesce(sum(generation), 0)::integer as all,
+      coalesce(sum(generation) filter (where lower(email) = lower(${email})), 0)::integer as there
+    from invitations where tenant_id = ${tx.ctx.tenantId} and sent_at > now() - interval '1 day'`)
+  if (!sent) throw new Error('the invitations could not be counted')
+  if (sent.there > mostToAddress) throw tooMany(`${email} was invited ${mostToAddress} times today`)
+  if (sent.all > mostOfTenant) throw tooMany(`This tenant has sent ${mostOfTenant} invitations today`)
+}
+
+const tooMany = (what: string): Problem => rule('TOO_MANY_INVITATIONS', `${what}; try again tomorrow`)
 
 async function refuseUnknown(
   tx: Tx,

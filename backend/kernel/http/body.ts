@@ -1,5 +1,5 @@
 import express, { type RequestHandler } from 'express'
-import type { ZodType } from 'zod'
+import type { ZodType, z } from 'zod'
 import { invalid, invalidMember, type MemberError, Problem } from '../errors.ts'
 
 const limit = 1024 * 1024
@@ -50,15 +50,22 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 export function parsePart(schema: ZodType, value: unknown): unknown {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw invalid(
-    result.error.issues.flatMap((issue): MemberError[] =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({
-            path: [...issue.path, key].join('.'),
-            message: 'is not a member of this request',
-            code: issue.code,
-          }))
-        : [{ path: issue.path.join('.'), message: issue.message, code: issue.code }],
-    ),
-  )
+  throw invalid(result.error.issues.flatMap((issue) => errorsOf(issue, [])))
 }
+
+function errorsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): MemberError[] {
+  const path = [...above, ...issue.path]
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: [...path, key].join('.'),
+      message: 'is not a member of this request',
+      code: issue.code,
+    }))
+  }
+  // Of what may be one or a list, the caller is told of the one that he sent.
+  const meant = issue.code === 'invalid_union' ? issue.errors.filter((issues) => !issues.some(isOfTheWhole)) : []
+  if (meant.length === 1 && meant[0]) return meant[0].flatMap((inner) => errorsOf(inner, path))
+  return [{ path: path.join('.'), message: issue.message, code: issue.code }]
+}
+
+const isOfTheWhole = ({ code, path }: z.core.$ZodIssue): boolean => code === 'invalid_type' && path.length === 0

@@ -179,6 +179,8 @@ describe('several invitations', () => {
     const member = await alice.post('/invitations', { email: house.bob.email })
     expect([member.status, member.body.code]).toEqual([409, 'DUPLICATE'])
     expect((await alice.post('/invitations', [])).status).toBe(400)
+    const wrong = await alice.post('/invitations', [{ email: someone() }, { email: 'nobody', role: 'king' }])
+    expect(wrong.body.errors.map(({ path }: { path: string }) => path)).toEqual(['1.email', '1.role'])
     const walked: string[] = []
     let cursor: string | null = null
     do {
@@ -190,6 +192,18 @@ describe('several invitations', () => {
     } while (cursor)
     expect(new Set(walked).size).toBe(walked.length)
     expect(walked).toContain(body.data[0].id)
+  })
+
+  test('do not flood anybody: an address is mailed five times a day', async () => {
+    const email = someone()
+    const { id } = (await alice.post('/invitations', { email })).body
+    for (let times = 2; times <= 4; times++) expect((await alice.post(`/invitations/${id}/resend`)).status).toBe(200)
+    await alice.delete(`/invitations/${id}`)
+    expect((await alice.post('/invitations', { email: email.toUpperCase() })).status).toBe(201)
+    const { data } = (await alice.get('/invitations?status=pending&limit=1')).body
+    const late = await alice.post(`/invitations/${data[0].id}/resend`)
+    expect([late.status, late.body.code]).toEqual([422, 'TOO_MANY_INVITATIONS'])
+    expect((await alice.post('/invitations', { email: someone() })).status).toBe(201)
   })
 
   test('are made by administrators, of owners by owners', async () => {

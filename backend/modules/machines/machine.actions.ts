@@ -31,7 +31,7 @@ export async function rotateSecret(tx: Tx, kind: MachineKind, id: string, overla
   const secret = makeSecret(kind)
   await tx.query(sql`
     delete from machine_secrets where tenant_id = ${tx.ctx.tenantId} and machine_id = ${id}
-      and (${overlapHours} = 0 or expires_at <= now())`)
+      and (${overlapHours === 0} or expires_at <= now())`)
   await tx.query(sql`
     update machine_secrets set expires_at = least(expires_at, now() + make_interval(secs => ${overlapHours * 3600}))
     where tenant_id = ${tx.ctx.tenantId} and machine_id = ${id}`)

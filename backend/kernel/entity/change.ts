@@ -5,6 +5,7 @@ import { forbidden, invalid, notFound, type Problem, stale } from '../errors.ts'
 import type { Change } from '../events/event.ts'
 import type { CustomWrite } from './custom.ts'
 import type { Entity } from './define.ts'
+import { unwritableOf } from './field-rules.ts'
 import type { Registry } from './registry.ts'
 import { scopeShape, scopeUsers } from './scope.ts'
 import type { Changed, Expected } from './stored.ts'
@@ -65,6 +66,7 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       withVersion: expected !== null,
       withUsers: hasUsers(custom),
       whole: complete,
+      kept: complete ? unwritableOf(tx.ctx.rights, entity, writable) : [],
       withParts: parts.length > 0,
       derived: Object.keys(derived),
     }

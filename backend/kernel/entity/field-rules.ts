@@ -16,11 +16,16 @@ export const seenChanges = <Change extends { readonly field: string }>(
   changes: readonly Change[],
 ): Change[] => changes.filter(({ field }) => !hidden.has(field))
 
-/** Throws 403 that names the members which a caller's role does not let him write. */
-export function refuseUnwritable(rights: Rights, { type }: Entity, names: readonly string[]): void {
+/** Those of some members that a caller's role does not let him write: hidden ones, and those that are read-only. */
+export function unwritableOf(rights: Rights, { type }: Entity, names: readonly string[]): string[] {
   const rules = rights.fields?.(type)
-  if (!rules) return
-  const refused = names.filter((name) => rules.hidden.has(name) || rules.readOnly.has(name))
+  return rules ? names.filter((name) => rules.hidden.has(name) || rules.readOnly.has(name)) : []
+}
+
+/** Throws 403 that names the members which a caller's role does not let him write. */
+export function refuseUnwritable(rights: Rights, entity: Entity, names: readonly string[]): void {
+  const { type } = entity
+  const refused = unwritableOf(rights, entity, names)
   if (refused.length > 0) throw forbidden(`Your role may not write ${refused.join(', ')} of a ${type}`)
 }
 

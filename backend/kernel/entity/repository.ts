@@ -4,14 +4,14 @@ import { notFound } from '../errors.ts'
 import type { Change } from '../events/event.ts'
 import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
-import type { Action, FieldRules, Scope } from '../rights.ts'
+import type { Action, Rights, Scope } from '../rights.ts'
 import { isMergedSql } from './aliases.ts'
 import { createChange } from './change.ts'
 import { type CustomFields, type CustomWrite, checkCustom, rowsOf } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import { createExchange, type Exchange } from './exchange.ts'
-import { refuseUnwritable } from './field-rules.ts'
+import { refuseUnwritable, unwritableOf } from './field-rules.ts'
 import type { Field } from './fields.ts'
 import { createInsert, type Made, type NewRecord } from './insert.ts'
 import type { Registry } from './registry.ts'
@@ -94,7 +94,8 @@ export function createRepository(entity: Entity, registry: Registry, customField
     options: { expected?: Expected; data?: Values },
   ): Promise<Changed> => {
     refuseUnwritable(tx.ctx.rights, entity, namesOf(sent))
-    const checked = await custom(tx, objectOf(sent.customFields), whole)
+    const keptCustom = whole && unwritableOf(tx.ctx.rights, entity, ['customFields']).length > 0
+    const checked = keptCustom ? null : await custom(tx, objectOf(sent.customFields), whole)
     const values: Record<string, unknown> = { ...sent }
     const readOnly: Record<string, unknown> = {}
     for (const [name, field] of Object.entries(entity.all)) {
@@ -155,8 +156,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
       return insert.many(tx, checked)
     },
     update: (tx, id, values, options = {}) => write(tx, id, values, false, options),
-    replace: (tx, id, values, options = {}) =>
-      write(tx, id, completed(entity, values, tx.ctx.rights.fields?.(entity.type)), true, options),
+    replace: (tx, id, values, options = {}) => write(tx, id, completed(entity, values, tx.ctx.rights), true, options),
     derive: (tx, id, derived, { verb, scope = scopeOf(tx, 'update'), ...rest } = {}) =>
       change(
         tx,
@@ -253,12 +253,14 @@ export function createRepository(entity: Entity, registry: Registry, customField
 }
 
 /** All writable members: what was not sent takes its default or null; what a trigger keeps, or a role, stays. */
-function completed(entity: Entity, values: Values, rules: FieldRules | undefined): Values {
+function completed(entity: Entity, values: Values, rights: Rights): Values {
   const whole: Record<string, unknown> = { ...values }
-  for (const name of writableOf(entity)) {
+  const names = writableOf(entity)
+  const kept = new Set(unwritableOf(rights, entity, names))
+  for (const name of names) {
     const field = entity.all[name]
     if (!field || field.fixed || field.absent || whole[name] !== undefined) continue
-    if (rules?.hidden.has(name) || rules?.readOnly.has(name)) continue
+    if (kept.has(name)) continue
     if (field.default !== undefined) whole[name] = field.default
     else if (!field.neverNull && !field.required) whole[name] = null
   }

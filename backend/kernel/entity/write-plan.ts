@@ -129,6 +129,8 @@ export interface ChangeShape {
   readonly withUsers: boolean
   /** Whether members that were left out take what a create would give them: the tenant's currency. An owner stays. */
   readonly whole: boolean
+  /** Those of them that the caller may not write: they stay what they are. */
+  readonly kept: readonly string[]
   /** Whether records of the noun have held these values already: their references are not looked at again. */
   readonly known?: true
   /** Whether parts that stand in tables of their own changed with it: that is a change of the record by itself. */
@@ -231,7 +233,8 @@ function setsOf(entity: Entity, shape: ChangeShape, registry: Registry, bind: Bi
       : whole
   }
   for (const [name, field] of Object.entries(shape.whole ? entity.all : {})) {
-    const value = shape.names.includes(name) || field.absent === 'actor' ? null : absentSql(field, bind)
+    const stays = field.absent === 'actor' || shape.names.includes(name) || shape.kept.includes(name)
+    const value = stays ? null : absentSql(field, bind)
     if (value !== null) sets[columnOf(name, field)] = value
   }
   return { ...sets, ...shape.fixed }

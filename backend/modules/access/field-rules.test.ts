@@ -185,6 +185,32 @@ describe('writing', () => {
     })
   })
 
+  test.each(['hidden', 'readOnly'])('the whole record leaves everything that is %s as it is', async (rule) => {
+    const key = `kept_${rule.toLowerCase()}`
+    await alice.build('customField', { resource: 'deal', key, label: 'Kept', default: 'north' })
+    const values = {
+      value: 12,
+      currency: 'SEK',
+      tags: ['kept'],
+      contactIds: [(await veiled()).id],
+      expectedCloseDate: '2027-01-02',
+      source: 'fair',
+      customFields: { [key]: 'south' },
+    }
+    const fields = Object.keys(values)
+    const role = await alice.build('role', {
+      name: `All of it ${rule}`,
+      permissions: ['read', 'update'].map((action) => ({ resource: 'deal', action, scope: 'all' })),
+      fieldRules: fields.map((field) => ({ resource: 'deal', field, rule })),
+    })
+    const who = await house.join('Walt', 'member', { roleId: role.id })
+    const { id } = await alice.build('deal', values)
+    expect((await who.put(`/deals/${id}`, { name: 'Put' })).status).toBe(200)
+    const { body } = await alice.get(`/deals/${id}`)
+    expect(body).toMatchObject({ ...values, name: 'Put', version: 2 })
+    expect((await alice.get(`/deals?cf.${key}=south`)).body.data).toHaveLength(1)
+  })
+
   test('what is read-only is seen', async () => {
     const { id } = await veiled()
     await alice.patch(`/contacts/${id}`, { jobTitle: 'Countess' })

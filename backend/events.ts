@@ -178,6 +178,11 @@ const verbs: Readonly<Record<string, EventKind>> = {
     action: 'updated',
     personal: true,
   },
+  'user.identity_refused': {
+    sentence: 'The provider of a sign-in gives a user no role any more',
+    action: 'updated',
+    personal: true,
+  },
   'api_key.created': { sentence: '{actor} made the API key {name}', action: 'created', personal: true },
   'api_key.rotated': { sentence: '{actor} gave the API key {name} another secret', action: 'updated', personal: true },
   'api_key.revoked': { sentence: '{actor} revoked the API key {name}', action: 'deleted', personal: true },

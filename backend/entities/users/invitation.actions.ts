@@ -91,6 +91,15 @@ export async function revokeInvitation(tx: Tx, id: string): Promise<void> {
   await tell(tx, 'revoked', row)
 }
 
+/** Ends the invitation of a member who came in by another way: whoever signs people in here knows him. */
+export async function acceptFor(tx: Tx, userId: string): Promise<void> {
+  const rows = await tx.query<Told>(sql`
+    update invitations set accepted_at = now(), accepted_by_id = ${userId}, updated_at = now()
+    where tenant_id = ${tx.ctx.tenantId} and user_id = ${userId} and accepted_at is null and revoked_at is null
+    returning id, email, name, role, generation`)
+  for (const row of rows) await tell(tx, 'accepted', row, { userId })
+}
+
 interface Told {
   readonly id: string
   readonly email: string

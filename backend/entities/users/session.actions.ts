@@ -3,7 +3,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 
 /** Why a session ended, as the device is told. */
-export type EndReason = 'signed_out' | 'token_reused' | 'deactivated' | 'removed' | 'password_changed'
+export type EndReason = 'signed_out' | 'token_reused' | 'deactivated' | 'removed' | 'password_changed' | 'role_lost'
 
 /** Ends one session of a user; its sockets close within a second. True when it was alive. */
 export async function endSession(tx: Tx, userId: string, sessionId: string, reason: EndReason): Promise<boolean> {

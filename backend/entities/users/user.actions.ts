@@ -26,6 +26,12 @@ export async function addMember(
   }
 }
 
+/** Gives a member who could not sign in until now the account that he signs in with. */
+export async function giveAccount(tx: Tx, accountId: string, userId: string): Promise<void> {
+  await tx.query(sql`
+    update users set account_id = ${accountId} where tenant_id = ${tx.ctx.tenantId} and id = ${userId} and account_id is null`)
+}
+
 /** Makes members who cannot sign in until they are invited: they have no account yet, and perhaps no email. */
 export async function addUninvited(
   tx: Tx,

@@ -2,7 +2,7 @@ import sql from 'sql-template-tag'
 import { tenantSuspended } from '../../entities/tenants/standing.ts'
 import { claimAccount, createAccount } from '../../entities/users/account.actions.ts'
 import { tell } from '../../entities/users/invitation.actions.ts'
-import { addMember } from '../../entities/users/user.actions.ts'
+import { addMember, giveAccount } from '../../entities/users/user.actions.ts'
 import { systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
@@ -192,7 +192,6 @@ async function enable(
   const [other] = await tx.query(sql`
     select 1 from users where tenant_id = ${tx.ctx.tenantId} and account_id = ${accountId} and deleted_at is null`)
   if (other) throw duplicate('token', 'is for another member: you belong to this tenant already')
-  await tx.query(sql`
-    update users set account_id = ${accountId} where tenant_id = ${tx.ctx.tenantId} and id = ${userId} and account_id is null`)
+  await giveAccount(tx, accountId, userId)
   if (name !== undefined) await users.update(tx, userId, { name })
 }

@@ -8,8 +8,10 @@ import type { Bearer } from '../../kernel/http/authenticator.ts'
 import { createRecall, type Recall } from '../../kernel/http/recall.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
+import type { Issuer } from '../../kernel/issuers.ts'
 import type { Rights } from '../../kernel/rights.ts'
-import { type Known, knownBy } from './people.ts'
+import { givesRoles } from './claims.ts'
+import { admit, type Known } from './people.ts'
 import type { Provider } from './providers.ts'
 
 /** What bearer tokens of issuers are checked with. */
@@ -25,21 +27,27 @@ interface Principal {
   readonly rights: Rights
 }
 
+interface Accepted extends Known {
+  readonly issuer: Issuer
+  readonly exp: number
+}
+
 /** For so long a token is believed without asking for its keys and roles again: one that was withdrawn ends by then. */
 const believedFor = 60_000
 
 /** Tokens that other issuers signed, as bearer tokens of ours. */
 export function openidBearer(deps: BearerDeps): Bearer & Pick<Recall<unknown>, 'forget'> {
   const byIssuer = new Map(deps.providers.map((provider) => [provider.issuer.issuer, provider]))
-  const accepted = new LRUCache<string, Promise<Known & { exp: number }>>({ max: 10_000, ttl: believedFor })
+  const accepted = new LRUCache<string, Promise<Accepted>>({ max: 10_000, ttl: believedFor })
   const principals = createRecall<Principal | undefined>()
 
-  const accept = async (token: string, caller: Caller): Promise<Known & { exp: number }> => {
+  const accept = async (token: string, caller: Caller): Promise<Accepted> => {
     const provider = byIssuer.get(issuerOf(token) ?? '')
     if (!provider) throw unauthenticated()
     const claims = await provider.verify(token)
     try {
-      return { ...(await knownBy(deps, provider.issuer, claims, 'bearer', causeOf(caller))), exp: claims.exp }
+      const known = await admit(deps, provider.issuer, claims, 'bearer', causeOf(caller))
+      return { ...known, issuer: provider.issuer, exp: claims.exp }
     } catch (error) {
       // Nobody of ours: whoever that is, he has not signed in here.
       throw error instanceof Problem && error.status === 403 ? unauthenticated(error.message) : error
@@ -52,9 +60,11 @@ export function openidBearer(deps: BearerDeps): Bearer & Pick<Recall<unknown>, '
       const known = accepted.get(token) ?? accept(token, caller)
       accepted.set(token, known, { noUpdateTTL: true })
       known.catch(() => accepted.delete(token))
-      const { tenantId, userId, exp } = await known
+      const { tenantId, userId, issuer, exp } = await known
       if (exp * 1000 <= Date.now()) throw unauthenticated('The access token has expired')
-      const principal = await principals.recall(tenantId, userId, () => load(deps, tenantId, userId))
+      const principal = await principals.recall(tenantId, `${issuer.id} ${userId}`, () =>
+        load(deps, issuer, tenantId, userId),
+      )
       if (!principal) throw unauthenticated('You are no active member of this tenant')
       const ctx: Ctx = {
         tenantId,
@@ -90,11 +100,19 @@ function decoded(part: string | undefined): Record<string, unknown> | undefined 
   }
 }
 
-async function load({ db, rightsOf }: BearerDeps, tenantId: string, userId: string): Promise<Principal | undefined> {
+async function load(
+  { db, rightsOf }: BearerDeps,
+  issuer: Issuer,
+  tenantId: string,
+  userId: string,
+): Promise<Principal | undefined> {
   const rights = await rightsOf(tenantId, userId)
   if (!rights) return undefined
-  const [user] = await db
-    .tenant(systemCtx(tenantId))
-    .query(sql`select name from users where tenant_id = ${tenantId} and id = ${userId}`)
-  return { name: user?.name ?? '', rights }
+  const [user] = await db.tenant(systemCtx(tenantId)).query<{ name: string; refused: boolean }>(sql`
+    select u.name, coalesce(bool_and(i.refused), false) as refused
+    from users u left join openid_identities i
+      on i.tenant_id = u.tenant_id and i.user_id = u.id and i.issuer = ${issuer.issuer}
+    where u.tenant_id = ${tenantId} and u.id = ${userId} group by u.name`)
+  if (!user || (user.refused && givesRoles(issuer))) return undefined
+  return { name: user.name, rights }
 }

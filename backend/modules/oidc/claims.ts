@@ -14,8 +14,11 @@ export interface Person {
   readonly tenantId: string | null
   /** The role that his claims lead to; null: none, so he may not in. Undefined: nothing was said of roles. */
   readonly role: Role | null | undefined
+  /** When the issuer said so, in seconds since 1970; 0: it does not say when. */
+  readonly toldAt: number
 }
 
+/** A role that an issuer gives: ownership is for owners to give. */
 export type Role = Issuer['roles'][string]
 
 const mighty: readonly Role[] = ['admin', 'manager', 'member', 'viewer']
@@ -37,8 +40,13 @@ export function personOf(issuer: Issuer, claims: RawClaims, occasion: Occasion):
     name: nameOf(claims, email),
     tenantId: isId(tenant) ? tenant.toLowerCase() : null,
     role: roleOf(issuer, claims, occasion),
+    // A clock of the issuer that is ahead must not make all that it says later older.
+    toldAt: typeof claims.iat === 'number' ? Math.min(claims.iat, Date.now() / 1000) : 0,
   }
 }
+
+/** Whether an issuer's claims say who may in: else whoever it knows may. */
+export const givesRoles = ({ roles }: Issuer): boolean => Object.keys(roles).length > 0
 
 const nameOf = ({ name, preferred_username }: RawClaims, email: string | null): string =>
   [name, preferred_username, email?.split('@')[0], 'Newcomer']
@@ -48,7 +56,7 @@ const nameOf = ({ name, preferred_username }: RawClaims, email: string | null): 
 
 /** A claim of roles is a list, one text with blanks, or a place deeper down as `realm_access.roles`. */
 function roleOf(issuer: Issuer, claims: RawClaims, occasion: Occasion): Role | null | undefined {
-  if (Object.keys(issuer.roles).length === 0) return undefined
+  if (!givesRoles(issuer)) return undefined
   const claim = valueAt(claims, issuer.rolesClaim)
   if (claim === undefined && occasion === 'bearer') return undefined
   const values = Array.isArray(claim) ? claim : typeof claim === 'string' ? claim.split(' ') : []

@@ -113,6 +113,48 @@ describe('signing in with a provider', () => {
     })
   })
 
+  test('ends with the last of his roles, whatever he holds, and begins again with the next', async () => {
+    someone('lara', { roles: ['crm-user'] })
+    const signedIn = await signIn('lara')
+    const lara = await createClient(app.url, signedIn)
+    const bearer = await clientOf(await token('lara', { iat: seconds(-60) }))
+    expect([(await lara.get('/contacts')).status, (await bearer.get('/contacts')).status]).toEqual([200, 200])
+    const code = (await arrive('lara')).searchParams.get('code')
+    const socket = await connect(lara.token)
+    const told = new Promise((resolve) => socket.once('connection:closing', resolve))
+    someone('lara', { roles: [] })
+    expect(await refusal('lara')).toMatchObject({ error_description: expect.stringMatching(/no role/) })
+    expect(await told).toMatchObject({ reason: 'session_ended' })
+    await eventually(async () => (await bearer.get('/contacts')).status === 401, 'the end of her bearer token')
+    expect((await lara.get('/contacts')).status).toBe(401)
+    expect((await lara.post('/auth/refresh', { refreshToken: signedIn.refreshToken })).status).toBe(401)
+    expect((await nobody.post('/auth/oidc/exchange', { code })).status).toBe(401)
+    expect(await status(await token('lara', { iat: seconds(-30), roles: ['crm-user'] }))).toBe(401)
+    someone('lara', { roles: ['crm-admin'] })
+    expect((await signIn('lara')).user).toMatchObject({ id: signedIn.user.id, role: 'admin' })
+    await eventually(async () => (await bearer.get('/contacts')).status === 200, 'her bearer token')
+  })
+
+  test('finds who was removed and added again, and makes nobody anew whom somebody removed', async () => {
+    someone('wanda', { roles: ['crm-user'] })
+    const { user } = await signIn('wanda')
+    await house.alice.delete(`/users/${user.id}`)
+    expect(await refusal('wanda')).toMatchObject({ error_description: expect.stringMatching(/removed/) })
+    const added = await house.alice.post('/users', { name: 'Wanda', email: user.email, role: 'viewer' })
+    const again = await signIn('wanda')
+    expect([again.user.id, again.user.role]).toEqual([added.body.id, 'member'])
+    const { data } = (await house.alice.get('/invitations?status=pending')).body
+    expect(data.filter(({ email }: { email: string }) => email === user.email)).toEqual([])
+    expect((await signIn('wanda')).user.id).toBe(added.body.id)
+  })
+
+  test('finds the member who could not sign in yet, and makes no second one', async () => {
+    const email = 'ines@corp.example'
+    const added = await house.alice.post('/users', { name: 'Ines', email })
+    someone('ines', { email })
+    expect((await signIn('ines')).user.id).toBe(added.body.id)
+  })
+
   test('is refused to who was deactivated, and makes no owner less', async () => {
     someone('dora', { roles: ['crm-user'] })
     const { user } = await signIn('dora')
@@ -221,6 +263,39 @@ describe('signing in with a provider', () => {
 })
 
 describe('a bearer token of a provider', () => {
+  test('tells of roles as of when it was made: an older one takes nothing back', async () => {
+    someone('nele', { roles: ['crm-admin'] })
+    const { user } = await signIn('nele')
+    const role = async () => (await house.alice.get(`/users/${user.id}`)).body.role
+    const old = await token('nele', { iat: seconds(-60) })
+    const silent = await token('nele', { iat: undefined })
+    someone('nele', { roles: ['crm-user'] })
+    expect((await signIn('nele')).user.role).toBe('member')
+    expect([await status(old), await status(silent), await role()]).toEqual([200, 200, 'member'])
+    expect([await status(await token('nele', { roles: ['crm-admin'] })), await role()]).toEqual([200, 'admin'])
+  })
+
+  test('that tells of no role ends what the older ones opened', async () => {
+    someone('otis', { roles: ['crm-user'] })
+    const older = await token('otis', { iat: seconds(-60) })
+    expect(await status(older)).toBe(200)
+    // What the log tells of his coming would check the socket anew too.
+    const [{ id }] = (await house.alice.get('/users?email=otis@corp.example')).body.data
+    await house.alice.timeline('user', id, 2)
+    const socket = await connect(older)
+    const told = new Promise((resolve) => socket.once('connection:closing', resolve))
+    expect(await status(await token('otis', { roles: [] }))).toBe(401)
+    expect(await told).toMatchObject({ reason: 'session_ended' })
+    expect(await status(older)).toBe(401)
+  })
+
+  test('that tells the same role again makes older what was told before it', async () => {
+    someone('nils', { roles: ['crm-user'] })
+    for (const iat of [-50, -30]) expect(await status(await token('nils', { iat: seconds(iat) }))).toBe(200)
+    expect(await status(await token('nils', { iat: seconds(-40), roles: ['crm-admin'] }))).toBe(200)
+    expect((await house.alice.get('/users?email=nils@corp.example')).body.data).toMatchObject([{ role: 'member' }])
+  })
+
   test('is taken on REST and on sockets, and acts as its user', async () => {
     someone('robot', { roles: ['crm-user'] })
     const robot = await clientOf(await provider.mint())
@@ -322,6 +397,10 @@ async function refusal(name: string): Promise<Record<string, string>> {
 }
 
 const seconds = (from: number): number => Math.floor(Date.now() / 1000) + from
+
+/** A token that the provider signs for somebody as it knows him. */
+const token = (sub: string, claims: Record<string, unknown> = {}): Promise<string> =>
+  provider.sign({ iat: seconds(0), exp: seconds(300), sub, ...provider.people.get(sub), ...claims })
 
 const status = async (token: string): Promise<number> => (await (await clientOf(token)).get('/contacts')).status
 

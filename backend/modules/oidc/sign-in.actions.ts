@@ -8,7 +8,7 @@ import { invalidMember, Problem, unauthenticated } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { isId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
-import { type Known, knownBy } from './people.ts'
+import { admit, type Known } from './people.ts'
 import type { Provider } from './providers.ts'
 
 /** What the code flow is made of. */
@@ -82,7 +82,7 @@ export async function finish(
   const url = new URL(`${callbackOf(deps.base(), provider.issuer.id)}?${search}`)
   const claims = await claimsOf(deps, provider, url, { state, nonce, verifier })
   const { requestId, ip, userAgent } = caller
-  const { tenantId, userId } = await knownBy(deps, provider.issuer, claims, 'sign-in', { requestId, ip, userAgent })
+  const { tenantId, userId } = await admit(deps, provider.issuer, claims, 'sign-in', { requestId, ip, userAgent })
   const code = `${tenantId}.${randomBytes(32).toString('base64url')}`
   await deps.db.tenant(systemCtx(tenantId)).query(sql`
     insert into openid_codes (tenant_id, code_hash, user_id, challenge, expires_at)

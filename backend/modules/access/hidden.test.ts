@@ -172,3 +172,27 @@ test('what tells a hidden member is hidden with it', async () => {
   expect(role.fieldRules).toEqual(expect.arrayContaining(all))
   expect((await alice.patch(`/roles/${role.id}`, { fieldRules: role.fieldRules })).status).toBe(200)
 })
+
+describe('the search', () => {
+  test('shows neither tags nor what a hidden member points at, and is not narrowed by them', async () => {
+    const name = unique('Khiva')
+    const tag = unique('oasis')
+    const company = await alice.build('company', { name: `${name} Ltd` })
+    const contact = await alice.build('contact', { lastName: name, companyId: company.id, tags: [tag] })
+    const note = await alice.build('note', { body: `About ${name}`, tags: [tag] })
+    const found = async (who: Client, path: string) => (await who.get(path)).body
+    const hits = (await eventually(async () => {
+      const body = await found(alice, `/search?q=${name}`)
+      return body.data.length === 3 && body
+    }, 'the hits')) as { data: { id: string }[] }
+    expect(hits).toMatchObject({ facets: { tags: { [tag]: 2 } } })
+    const vic = await veiled('contact.tags', 'contact.companyId')
+    const seen = await found(vic, `/search?q=${name}`)
+    expect(seen.facets.tags).toEqual({ [tag]: 1 })
+    const hit = seen.data.find(({ id }: { id: string }) => id === contact.id)
+    expect(hit).toMatchObject({ subtitle: null, tags: [] })
+    expect((await found(vic, `/search/suggest?q=${name}&types=contact`)).data).toMatchObject([{ subtitle: null }])
+    expect((await found(vic, `/search?q=${name}&tags=${tag}`)).data).toMatchObject([{ id: note.id }])
+    expect((await vic.get(`/search/contacts?tags=${tag}`)).status).toBe(403)
+  })
+})

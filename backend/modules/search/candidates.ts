@@ -13,7 +13,7 @@ import {
   selectNearWords,
   type Wanted,
 } from './search.queries.ts'
-import { onlySeen } from './seen.ts'
+import { hides, onlySeen } from './seen.ts'
 
 /** What is searched, among which types, narrowed to what, in which order. */
 export interface Wish {
@@ -36,16 +36,23 @@ export const mostCandidates = 200
 /** Below this many answers, words that were perhaps typed wrong are looked for too. */
 const tooLittle = 5
 
-/** Finds candidates among what the caller may read: by words and beginnings of words, and if need be by what was meant. */
+/**
+ * Finds candidates among what the caller may read: by words and beginnings of words, and if need be by what was meant. By
+ * tags it finds only what has tags for him.
+ */
 export async function findCandidates(tx: Tx, entities: ReadonlyMap<string, Entity>, wish: Wish): Promise<Found> {
   const { candidates, words, meant } = await findWithHidden(tx, wish)
-  return { candidates: await onlySeen(tx, entities, candidates, words, meant), words, meant }
+  const seen = await onlySeen(tx, entities, candidates, words, meant)
+  const { rights } = tx.ctx
+  return { candidates: seen.map((one) => (hides(rights, one.type, 'tags') ? { ...one, tags: [] } : one)), words, meant }
 }
 
 async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
   const { question, types, filters, sort } = wish
   const words = question?.words ?? []
-  const readable = types.filter((type) => reachesSome(tx.ctx.rights.scope(type, 'read')))
+  const { rights } = tx.ctx
+  const narrowable = types.filter((type) => !filters.tags || !hides(rights, type, 'tags'))
+  const readable = narrowable.filter((type) => reachesSome(rights.scope(type, 'read')))
   if (readable.length === 0 || (question && words.length === 0)) return { candidates: [], words, meant: [] }
   const wanted = (groups: readonly Group[]) => readable.map((type) => wantedOf(tx, type, groups, filters))
   const groups = words.map((word) => ({ word, near: [] }))

@@ -5,7 +5,7 @@ import { searchedFields } from './document.ts'
 import { createHighlighter, type Highlighter } from './highlight.ts'
 import { type LiveRecord, readRecords } from './records.queries.ts'
 import type { Candidate, Filters } from './search.queries.ts'
-import { seenBy } from './seen.ts'
+import { seenLive } from './seen.ts'
 
 /** An answer of the search, as the API shows it. */
 export interface Hit {
@@ -47,15 +47,7 @@ export async function readPage(
       const entity = entities.get(candidate.type)
       const live = records.get(candidate.id)
       if (entity && live && fits(live.record, filters))
-        hits.push(
-          hitOf(
-            entities,
-            entity,
-            candidate,
-            { ...live, record: seenBy(tx.ctx.rights, entity, live.record) },
-            highlighter,
-          ),
-        )
+        hits.push(hitOf(entities, entity, candidate, seenLive(tx.ctx.rights, entity, live), highlighter))
       else gone.push(candidate)
     }
   }

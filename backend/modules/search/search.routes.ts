@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { type Entity, named } from '../../kernel/entity/define.ts'
+import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema, instantSchema } from '../../kernel/entity/fields.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
@@ -10,6 +11,7 @@ import { facetsOf } from './facets.ts'
 import { readPage } from './hits.ts'
 import { readQuestion } from './question.ts'
 import { type Filters, sorts } from './search.queries.ts'
+import { hides } from './seen.ts'
 
 /** The calls of the search: over all records, over the records of one noun, and while one types. */
 export function searchRoutes(db: Database, entities: ReadonlyMap<string, Entity>): Route[] {
@@ -23,6 +25,8 @@ export function searchRoutes(db: Database, entities: ReadonlyMap<string, Entity>
     if (offset + limit > mostCandidates) {
       throw invalidMember('offset', `offset and limit may reach to ${mostCandidates} hits: narrow the search instead`)
     }
+    if (filters.tags && among.every((type) => hides(ctx.rights, type, 'tags')))
+      for (const type of among) refuseUnseen(ctx.rights, type, ['tags'])
     const tx = db.tenant(ctx)
     const { candidates, words, meant } = await findCandidates(tx, entities, {
       question: readQuestion(q),

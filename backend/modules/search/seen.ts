@@ -4,13 +4,22 @@ import { seenMembers } from '../../kernel/entity/field-rules.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import type { Rights } from '../../kernel/rights.ts'
 import { searchedFields, searchedTexts } from './document.ts'
-import { readRecords } from './records.queries.ts'
+import { type LiveRecord, readRecords } from './records.queries.ts'
 import type { Candidate } from './search.queries.ts'
 import { wordsOf } from './words.ts'
 
-/** A record as somebody sees it: without the members that are hidden from him. */
-export const seenBy = (rights: Rights, { type }: Entity, record: Values): Values =>
-  seenMembers(rights.fields?.(type), record)
+/** A record as somebody sees it: without the members that are hidden from him, and what these point at. */
+export const seenLive = (rights: Rights, entity: Entity, live: LiveRecord): LiveRecord => ({
+  ...live,
+  record: seenBy(rights, entity, live.record),
+  target: entity.subtitle !== undefined && hides(rights, entity.type, entity.subtitle) ? null : live.target,
+})
+
+/** Whether a role hides a member of a type. */
+export const hides = (rights: Rights, type: string, member: string): boolean =>
+  rights.fields?.(type)?.hidden.has(member) ?? false
+
+const seenBy = (rights: Rights, { type }: Entity, record: Values): Values => seenMembers(rights.fields?.(type), record)
 
 /**
  * Leaves out the candidates that only what is hidden from the caller has brought: that they are found would tell it. The

@@ -124,7 +124,7 @@ describe('the lines of a deal', () => {
   test('are told nobody who does not see its value: by no call, activity or socket', async () => {
     const vic = await veiled('deal.value')
     const { id } = await alice.build('deal', { value: null })
-    const heard: unknown[] = []
+    const heard: { metadata: { verb?: string } }[] = []
     const socket = io(house.url, { path: '/ws', transports: ['websocket'], auth: { token: vic.token } })
     try {
       socket.on('activity:new', (message) => heard.push(message))
@@ -132,8 +132,11 @@ describe('the lines of a deal', () => {
       await socket.timeout(5_000).emitWithAck('subscribe', { type: 'deal', id })
       const line = { name: 'Engine', unitPrice: 7357001 }
       const { body: made } = await alice.post(`/deals/${id}/line-items`, line)
-      await eventually(async () => heard.length > 0, 'the activity')
-      expect(heard).toMatchObject([{ metadata: { verb: 'line_added' }, changes: [] }])
+      const added = await eventually(
+        async () => heard.find(({ metadata }) => metadata.verb === 'line_added'),
+        'the activity',
+      )
+      expect(added).toMatchObject({ changes: [] })
       await alice.timeline('deal', id, 2)
       const lines = `/deals/${id}/line-items`
       const answers = [
@@ -194,5 +197,47 @@ describe('the search', () => {
     expect((await found(vic, `/search/suggest?q=${name}&types=contact`)).data).toMatchObject([{ subtitle: null }])
     expect((await found(vic, `/search?q=${name}&tags=${tag}`)).data).toMatchObject([{ id: note.id }])
     expect((await vic.get(`/search/contacts?tags=${tag}`)).status).toBe(403)
+  })
+
+  test('finds nobody by the beginning of what is hidden beside a misspelt word', async () => {
+    const name = unique('merkantil').replaceAll(/[0-9]/g, 'x')
+    const misspelt = `${name.slice(0, 4)}q${name.slice(5)}`
+    const { id } = await alice.build('contact', { firstName: null, lastName: name, phone: '+1 555 7357003' })
+    const found = async (who: Client, q: string) => (await who.get(`/search/contacts?q=${q}`)).body
+    await eventually(async () => (await found(alice, `${misspelt} 15557357003`)).data[0]?.id === id, 'the hit')
+    const vic = await veiled('contact.phone')
+    expect((await found(vic, misspelt)).data).toMatchObject([{ id }])
+    for (const q of [`${misspelt} 1555`, `${misspelt} 15557357003`, `${name} 1555`]) {
+      expect(await found(vic, q)).toMatchObject({ data: [], page: { total: 0 } })
+      expect((await vic.get(`/contacts?q=${q}`)).body.data).toEqual([])
+    }
+  })
+
+  test('ranks nobody by what is hidden', async () => {
+    const word = unique('Rank')
+    const ids = []
+    for (const email of ['none@example.com', `${word}@example.com`, 'others@example.com'])
+      ids.push((await alice.build('contact', { lastName: 'Ranked', jobTitle: `About ${word}`, email })).id)
+    const found = async (who: Client): Promise<{ id: string; score: number }[]> =>
+      (await who.get(`/search/contacts?q=${word}`)).body.data
+    const seen = await eventually(async () => {
+      const hits = await found(alice)
+      return hits.length === 3 && hits
+    }, 'the hits')
+    expect(seen[0]?.id).toBe(ids[1])
+    const hits = await found(await veiled('contact.email'))
+    expect(hits.map(({ id }) => id)).toEqual(ids.toReversed())
+    expect(new Set(hits.map(({ score }) => score)).size).toBe(1)
+  })
+
+  test('looks for what was meant whether or not what is hidden matches', async () => {
+    const word = unique('Karavan').replaceAll(/[0-9]/g, 'x')
+    const typed = `${word.slice(0, 3)}q${word.slice(4)}`
+    const mine = await alice.build('contact', { firstName: null, lastName: `${word} 7357004` })
+    // Its name is the word that is typed, and its hidden number the other: what is found by both is not seen.
+    await alice.build('contact', { firstName: null, lastName: typed, phone: '7357004' })
+    const found = async (who: Client) => (await who.get(`/search/contacts?q=${typed} 7357004`)).body.data
+    await eventually(async () => (await found(alice)).length === 1, 'the hit')
+    expect(await found(await veiled('contact.phone'))).toMatchObject([{ id: mine.id }])
   })
 })

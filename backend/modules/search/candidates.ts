@@ -41,13 +41,14 @@ const tooLittle = 5
  * tags it finds only what has tags for him.
  */
 export async function findCandidates(tx: Tx, entities: ReadonlyMap<string, Entity>, wish: Wish): Promise<Found> {
-  const { candidates, words, meant } = await findWithHidden(tx, wish)
-  const seen = await onlySeen(tx, entities, candidates, words, meant)
+  const { candidates, words, meant } = await findSeen(tx, entities, wish)
   const { rights } = tx.ctx
-  return { candidates: seen.map((one) => (hides(rights, one.type, 'tags') ? { ...one, tags: [] } : one)), words, meant }
+  const tagged = candidates.map((one) => (hides(rights, one.type, 'tags') ? { ...one, tags: [] } : one))
+  return { candidates: tagged, words, meant }
 }
 
-async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
+/** What else is looked for hangs on what the caller sees of it: on more it would tell what is hidden. */
+async function findSeen(tx: Tx, entities: ReadonlyMap<string, Entity>, wish: Wish): Promise<Found> {
   const { question, types, filters, sort } = wish
   const words = question?.words ?? []
   const { rights } = tx.ctx
@@ -57,7 +58,7 @@ async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
   const wanted = (groups: readonly Group[]) => readable.map((type) => wantedOf(tx, type, groups, filters))
   const groups = words.map((word) => ({ word, near: [] }))
   const asked = telling(words)
-  const found = await selectCandidates(
+  const matching = await selectCandidates(
     tx,
     wanted(groups),
     asked.filter(isCounted),
@@ -66,6 +67,7 @@ async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
     filters,
     sort,
   )
+  const found = await onlySeen(tx, entities, matching, groups, sort)
   if (words.length === 0 || found.length >= tooLittle) return { candidates: found, words, meant: [] }
   const loose = await loosened(tx, words, found.length > 0)
   const meant = loose.flatMap(({ near }) => near.map(({ word }) => word))
@@ -73,7 +75,8 @@ async function findWithHidden(tx: Tx, wish: Wish): Promise<Found> {
   const rare = loose.some(
     ({ near }) => near.length > 0 && near.reduce((sum, { documents }) => sum + documents, 0) <= 2000,
   )
-  const more = await selectCandidates(tx, wanted(loose), [], rare, '', filters, sort)
+  const nearly = await selectCandidates(tx, wanted(loose), [], rare, '', filters, sort)
+  const more = await onlySeen(tx, entities, nearly, loose, sort)
   return { candidates: sort === 'relevance' ? merged(found, more) : more, words, meant }
 }
 

@@ -203,6 +203,7 @@ const verbs: Readonly<Record<string, EventKind>> = {
   },
   // Each record tells that it has another owner.
   'user.handed_over': { sentence: '', action: null },
+  'user.hand_over_failed': { sentence: 'Not all that {name} had could be handed over', action: 'updated' },
   'invitation.created': { sentence: '{actor} invited {name}', action: 'created', personal: true },
   'invitation.resent': { sentence: '{actor} invited {name} again', action: 'sent', personal: true },
   'invitation.revoked': { sentence: '{actor} took the invitation of {name} back', action: 'deleted', personal: true },

@@ -1,3 +1,4 @@
+import sql from 'sql-template-tag'
 import { z } from 'zod'
 import { lockMember, updateUser } from '../../entities/users/user.actions.ts'
 import { user } from '../../entities/users/user.entity.ts'
@@ -7,6 +8,7 @@ import { forbidden, notFound } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import type { Job } from '../../kernel/jobs/job.ts'
+import { sweep } from '../../kernel/jobs/sweep.ts'
 import type { Module } from '../../kernel/module.ts'
 import { requestHandOver } from './hand-over.actions.ts'
 import { readHandOver } from './hand-over.queries.ts'
@@ -15,7 +17,19 @@ import { failHandOver, type HandOverDeps, runHandOver } from './run.ts'
 
 /** What becomes of what somebody had when he leaves. */
 export function handoverModule(deps: HandOverDeps): Module {
-  return { name: 'handover', routes: routes(deps), jobs: [handOverJob(deps)] }
+  return {
+    name: 'handover',
+    routes: routes(deps),
+    jobs: [handOverJob(deps)],
+    // Three months after it nobody asks any more how it went.
+    schedules: [
+      sweep(
+        deps.db,
+        { name: 'hand-overs.forget', cron: '5 4 * * *' },
+        { handOvers: { table: 'hand_overs', where: sql`completed_at < now() - interval '90 days'` } },
+      ),
+    ],
+  }
 }
 
 function routes({ db, repository }: HandOverDeps): Route[] {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestApp, type TestApp } from '../../test/app.ts'
+import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, eventually } from '../../test/client.ts'
 
@@ -78,6 +78,26 @@ describe('who leaves', () => {
     })
     expect((await bob.patch(`/deals/${deal.id}`, { value: 7 })).status).toBe(200)
   })
+
+  test('keeps nothing back in silence: who asked is told that it failed, and can ask again', async () => {
+    const leo = await house.join('Leo', 'member')
+    const lead = await leo.build('lead')
+    await asOwner(house.ownerUrl, (owner) =>
+      owner.query(`
+        create function stand_still() returns trigger language plpgsql as $$ begin raise 'not now'; end $$;
+        create trigger stand_still before update on leads for each row execute function stand_still()`),
+    )
+    const first = await alice.post(`/users/${leo.userId}/deactivate`, { handOverTo: bob.userId })
+    expect(await ended(first.body.id)).toMatchObject({ status: 'failed', processed: 0 })
+    await eventually(async () => {
+      const { data } = (await alice.get('/notifications?type=handover.failed')).body
+      return data.length === 1 && data[0].message === 'Not all that “Leo” had could be handed over; ask for it again'
+    }, 'the news for Alice')
+    await asOwner(house.ownerUrl, (owner) => owner.query('drop trigger stand_still on leads'))
+    const second = await alice.post(`/users/${leo.userId}/deactivate`, { handOverTo: bob.userId })
+    expect(await ended(second.body.id)).toMatchObject({ status: 'completed', moved: { lead: 1 } })
+    expect((await alice.get(`/leads/${lead.id}`)).body.ownerId).toBe(bob.userId)
+  }, 120_000)
 
   test('can hand over later what he still has, and leaves alone what he has not', async () => {
     const leo = await house.join('Leo', 'member')

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import sql from 'sql-template-tag'
+import { system } from '../../kernel/context.ts'
 import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Field } from '../../kernel/entity/fields.ts'
@@ -42,9 +43,9 @@ export async function runHandOver(deps: HandOverDeps, work: HandOverWork): Promi
   await deps.db.transaction(ctx, (last) => end(last, handOver.id, null))
 }
 
-/** Ends a hand-over that could not be finished; asked for again, it goes on with what is left. */
+/** Ends a hand-over that could not be finished, and tells who asked; asked for again, it goes on with what is left. */
 export async function failHandOver(db: Database, work: HandOverWork): Promise<void> {
-  const ctx = workCtx(work, { actor: work.actor, lane: 'bulk' })
+  const ctx = workCtx(work, { actor: system })
   await db.transaction(ctx, (tx) => end(tx, work.data.handOverId, 'It could not be finished; ask for it again'))
 }
 
@@ -96,15 +97,15 @@ async function end(tx: Tx, id: string, failure: string | null): Promise<void> {
     from users u
     where h.tenant_id = ${tx.ctx.tenantId} and h.id = ${id} and h.status in ('queued', 'running')
       and u.tenant_id = h.tenant_id and u.id = h.from_id
-    returning h.from_id, h.to_id, h.moved, u.name`)
-  if (!row || failure !== null) return
+    returning h.from_id, h.to_id, h.moved, h.created_by_id, u.name`)
+  if (!row) return
   await appendEvents(tx, [
     {
-      name: 'user.handed_over',
+      name: failure === null ? 'user.handed_over' : 'user.hand_over_failed',
       type: 'user',
       recordId: row.from_id,
       record: { id: row.from_id, name: row.name },
-      data: { handOverId: id, toId: row.to_id, moved: row.moved },
+      data: { handOverId: id, toId: row.to_id, moved: row.moved, askedById: row.created_by_id },
     },
   ])
 }

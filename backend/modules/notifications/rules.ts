@@ -160,6 +160,16 @@ export const rules: readonly Rule[] = [
     priority: 'high',
     words: workWords,
   },
+  {
+    type: 'handover.failed',
+    on: ['user.hand_over_failed'],
+    when: () => true,
+    to: [asker],
+    title: 'Hand-over failed',
+    message: 'Not all that {name} had could be handed over; ask for it again',
+    summary: '{count} hand-overs failed',
+    priority: 'high',
+  },
 ]
 
 /** The rules that speak of an event. An import tells nobody of each record that it makes. */
@@ -168,12 +178,13 @@ export const rulesFor = (event: DomainEvent): Rule[] =>
     ? []
     : rules.filter((rule) => rule.on.some((pattern) => matches(pattern, event.name)) && rule.when(event))
 
-/** Everybody of whom a rule may ask: the holders of a record, its creator, and who is mentioned. */
+/** Everybody of whom a rule may ask: the holders of a record, its creator, who is mentioned, and who asked for it. */
 export const involved = (event: DomainEvent): string[] => [
   ...owner(event),
   ...assignees(event),
   ...creator(event),
   ...mentioned(event),
+  ...asker(event),
 ]
 
 /** A record came to an owner, by whatever change. */
@@ -217,6 +228,10 @@ function assignees(event: DomainEvent): string[] {
 /** Whom a reminder is for. */
 function reminded(event: DomainEvent): string[] {
   return ids(event.data.userIds)
+}
+
+function asker(event: DomainEvent): string[] {
+  return ids(event.data.askedById)
 }
 
 function newAssignees(event: DomainEvent): string[] {

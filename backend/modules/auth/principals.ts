@@ -115,7 +115,7 @@ async function load(tx: Tx, sessionId: string, userId: string): Promise<Principa
   const [row] = await tx.query<MemberRow & SessionRow>(sql`
     select u.name, ${member}, s.operator, s.last_used_at as "lastUsedAt",
       s.second_factor is null and s.operator is null
-        and coalesce((t.settings ->> 'requireTwoFactorFrom')::timestamptz <= now(), false) as unshown
+        and coalesce((t.settings ->> 'requireTwoFactorFrom')::date::timestamp at time zone 'UTC' <= now(), false) as unshown
     from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id join tenants t on t.id = u.tenant_id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)

@@ -166,6 +166,23 @@ describe('a second factor', () => {
 })
 
 describe('a tenant that asks for a second factor', () => {
+  test('begins to with the day in UTC, wherever the server of the database is', async () => {
+    const client = await house.found('Initech', 'Peter')
+    const alter = (words: string) =>
+      asOwner(house.ownerUrl, async (owner) => {
+        const { rows } = await owner.query('select current_database() as name')
+        await owner.query(`alter database ${rows[0].name} ${words}`)
+      })
+    const today = new Date().toISOString().slice(0, 10)
+    await askedFrom(client, today)
+    // A hundred hours west, where that day is far.
+    await alter(`set timezone to '<FAR>+100'`)
+    const { url } = await house.another()
+    await alter('reset timezone')
+    const { body } = await house.nobody.post('/auth/login', { email: client.email, password })
+    expect(told(await (await createClient(url, body)).get('/contacts'))).toEqual([403, 'TWO_FACTOR_ENROLMENT_REQUIRED'])
+  })
+
   const askedFrom = (client: Client, when: string) =>
     asOwner(house.ownerUrl, (owner) =>
       owner.query(

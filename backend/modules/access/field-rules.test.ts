@@ -211,6 +211,32 @@ describe('writing', () => {
     expect((await alice.get(`/deals?cf.${key}=south`)).body.data).toHaveLength(1)
   })
 
+  test('merging takes no value that one may not write over another', async () => {
+    const [kept, other] = [await veiled(), await veiled()]
+    const key = 'merged_by'
+    await alice.build('customField', { resource: 'contact', key, label: 'Merged by' })
+    await alice.patch(`/contacts/${kept.id}`, { jobTitle: 'Countess' })
+    await alice.patch(`/contacts/${other.id}`, { jobTitle: 'Analyst', source: 'fair', customFields: { [key]: 'x' } })
+    const merge = (...members: string[]) =>
+      vic.post(`/contacts/${kept.id}/merge`, {
+        fromIds: [other.id],
+        take: Object.fromEntries(members.map((member) => [member, other.id])),
+      })
+    for (const member of ['email', 'jobTitle', `customFields.${key}`]) {
+      const { status, body } = await merge('source', member)
+      expect([status, body.code]).toEqual([403, 'FORBIDDEN'])
+      expect(body.detail).toContain(member.split('.')[0])
+    }
+    expect((await alice.get(`/contacts/${kept.id}`)).body).toMatchObject({ jobTitle: 'Countess', source: null })
+    expect((await merge('source')).status).toBe(200)
+    // What the one that stays has no value for comes by itself.
+    expect((await alice.get(`/contacts/${kept.id}`)).body).toMatchObject({
+      jobTitle: 'Countess',
+      source: 'fair',
+      customFields: { [key]: 'x' },
+    })
+  })
+
   test('what is read-only is seen', async () => {
     const { id } = await veiled()
     await alice.patch(`/contacts/${id}`, { jobTitle: 'Countess' })

@@ -1,5 +1,6 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Entity, Mergeable } from '../../kernel/entity/define.ts'
+import { refuseUnwritable } from '../../kernel/entity/field-rules.ts'
 import type { Changed, Expected, Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, invalid, type MemberError, notFound, rule, stale } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -7,7 +8,7 @@ import { ancestorsOf, parentMembers } from './ancestors.ts'
 import { moveHanging } from './hanging.ts'
 import { addAliases, aliasesAmong, keepMerge, type Locked, lockRecords } from './merge.queries.ts'
 import { findReferrers, pointAnew } from './references.ts'
-import { asValues, combine, differences, membersOf, type Take } from './values.ts'
+import { asValues, combine, differences, memberOf, membersOf, type Take } from './values.ts'
 
 /** What merging stands on. */
 export interface MergingDeps {
@@ -41,6 +42,7 @@ export async function merge(
 ): Promise<Changed> {
   const { entities, repository } = deps
   const { type } = noun
+  refuseUnwritable(tx.ctx.rights, noun, [...new Set(Object.keys(take).map(memberOf))])
   const locked = await lockRecords(tx, noun, [id, ...fromIds])
   const { survivor, others } = await permitted(tx, noun, locked, id, fromIds, expected)
   const parts = [survivor, ...others].map((part) => ({ id: part.id, members: membersOf(noun, part.record) }))

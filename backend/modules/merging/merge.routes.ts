@@ -31,7 +31,9 @@ export function mergeRoutes(db: Database, deps: MergingDeps, noun: Mergeable): R
         take: z
           .record(z.string(), idSchema)
           .optional()
-          .describe('Whose value is kept: member (or `customFields.key`) → id of one of the records'),
+          .describe(
+            'Whose value is kept: member that you may write (or `customFields.key`) → id of one of the records',
+          ),
       }),
       responses: { 200: { description: `The ${type}`, schema: noun.recordSchema, headers: ['ETag'] } },
       problems: [409, 412, 422],

@@ -23,6 +23,9 @@ export function membersOf(entity: Entity, record: Values): Record<string, unknow
   return members
 }
 
+/** The member of a record that one of these stands in. */
+export const memberOf = (name: string): string => (name.startsWith(customPrefix) ? 'customFields' : name)
+
 /** The values of a record that several become: the first one's, where it has none the next one's; lists are united. */
 export function combine(entity: Mergeable, held: readonly Part[], take: Take): Record<string, unknown> {
   const from = (name: string) =>

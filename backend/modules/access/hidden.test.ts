@@ -4,6 +4,7 @@ import { recordTypes } from '../../entities/records.ts'
 import { startTestApp, type TestApp } from '../../test/app.ts'
 import { type Client, eventually } from '../../test/client.ts'
 import { unique } from '../../test/operations/call.ts'
+import { importTable, sendTable } from '../../test/tables.ts'
 
 let house: TestApp
 let alice: Client
@@ -239,5 +240,29 @@ describe('the search', () => {
     const found = async (who: Client) => (await who.get(`/search/contacts?q=${typed} 7357004`)).body.data
     await eventually(async () => (await found(alice)).length === 1, 'the hit')
     expect(await found(await veiled('contact.phone'))).toMatchObject([{ id: mine.id }])
+  })
+})
+
+describe('an import', () => {
+  test('shows of the records that its rows are only what one sees', async () => {
+    const lastName = unique('Aral')
+    const externalId = unique('aral')
+    await alice.build('contact', { lastName, externalId, email: `${unique('aral')}@example.com` })
+    const vic = await veiled('contact.email')
+    for (const onDuplicate of ['skip', 'update']) {
+      const asked = { resource: 'contacts', dryRun: 'true', matchBy: ['externalId'], onDuplicate }
+      const { preview } = await importTable(vic, `externalId,jobTitle\n${externalId},Chief\n`, asked)
+      expect(preview).toMatchObject([{ action: onDuplicate, record: { lastName } }])
+      expect(JSON.stringify(preview)).not.toContain('@example.com')
+    }
+  })
+
+  test.each([
+    ['contacts', 'contact.email', 'email\na@example.com\n', { mapping: { email: 'email' } }],
+    ['deals', 'company.domain', 'name,on\nTen,a.example\n', { mapping: { on: 'company.domain' } }],
+    ['deals', 'deal.value', 'name,product.name\nTen,GTX\n', { mapping: { 'product.name': 'product.name' } }],
+  ])('of %s finds nothing by %s', async (resource, member, table, more) => {
+    const refused = await sendTable(await veiled(member), table, { resource, ...more })
+    expect([refused.status, refused.body.errors?.[0]?.path]).toEqual([400, expect.stringMatching(/^mapping/)])
   })
 })

@@ -56,7 +56,7 @@ export async function checkRequest(
     const { columns } = await openTable(open, reading)
     refuseHeader(columns)
     const custom = entity.all.customFields ? await customFields.of(ctx, entity.type, keysOf(said)) : []
-    const { mapping } = planOf(entity, targetsOf(entity, registry, custom), columns, {
+    const { mapping } = planOf(entity, targetsOf(entity, registry, custom, ctx.rights), columns, {
       mapping: said,
       defaults: options.defaults ?? {},
       matchBy: options.matchBy ?? [],

@@ -3,12 +3,15 @@ import { z } from 'zod'
 import type { Files } from '../../adapters/files/files.port.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
+import { maskRecord } from '../../kernel/entity/masking.ts'
+import type { Registry } from '../../kernel/entity/registry.ts'
 import { notFound } from '../../kernel/errors.ts'
 import type { Form, SentFile } from '../../kernel/http/form.ts'
 import { once, readKey } from '../../kernel/http/idempotency.ts'
 import { cursorSchema, limitSchema, paged, pageOf, printedPage, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, Bytes, JsonText, type Route, route } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
+import { isObject, type Mask, masked } from '../../kernel/sight.ts'
 import { errorsCsv } from './errors-csv.ts'
 import { checkRequest, type RequestDeps, requestImport, requestUndo } from './import.actions.ts'
 import { listImports, printImport } from './import.queries.ts'
@@ -19,8 +22,9 @@ const form: Form<typeof importFields> = { file: 'file', fields: importFields, ma
 
 /** Asking for an import, watching it, and taking it back. */
 export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
-  const { db, files } = deps
+  const { db, files, registry } = deps
   const params = z.object({ id: idSchema })
+  const schema = masked(z.object(importSchema.shape).meta({ id: 'Import' }), maskImport(registry))
   return [
     route({
       method: 'post',
@@ -32,7 +36,7 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       tag: 'imports',
       form,
       idempotency: 'statement',
-      responses: { 202: { description: 'Its job is on the way', schema: importSchema, headers: ['Location'] } },
+      responses: { 202: { description: 'Its job is on the way', schema, headers: ['Location'] } },
       problems: [409, 422],
       handle: async (ctx, { form: read, header, path }) => {
         const { fields, kept, digest } = await read(
@@ -69,7 +73,7 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
         resource: z.string().max(64).optional(),
         status: importSchema.shape.status.optional(),
       }),
-      responses: { 200: { description: 'A page of imports', schema: pageOf(importSchema) } },
+      responses: { 200: { description: 'A page of imports', schema: pageOf(schema) } },
       handle: async (ctx, { query }) => {
         const { limit = 50, cursor, ...filters } = query
         const list = JSON.stringify([ctx.tenantId, 'imports', filters])
@@ -86,7 +90,7 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       summary: 'How far an import is, and what it came to',
       tag: 'imports',
       params,
-      responses: { 200: { description: 'The import', schema: importSchema } },
+      responses: { 200: { description: 'The import', schema } },
       handle: async (ctx, { params }) => answer(await printImport(db.tenant(ctx), params.id), 200),
     }),
     route({
@@ -120,8 +124,8 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       tag: 'imports',
       params,
       responses: {
-        200: { description: 'It is undone', schema: importSchema },
-        202: { description: 'Its job is on the way', schema: importSchema },
+        200: { description: 'It is undone', schema },
+        202: { description: 'Its job is on the way', schema },
       },
       problems: [422],
       handle: async (ctx, { params }) => {
@@ -133,6 +137,17 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
     }),
   ]
 }
+
+/** A dry run shows records as they would be, and those that rows are: of both only what one sees. */
+const maskImport =
+  (registry: Registry): Mask =>
+  (rights, value) => {
+    const { resource, preview } = Object(value)
+    const entity = registry.byPath(String(resource))
+    if (!isObject(value) || !Array.isArray(preview) || !entity) return value
+    const shown = (record: unknown) => (isObject(record) ? maskRecord(registry, entity, rights, record) : record)
+    return { ...value, preview: preview.map((row) => ({ ...row, record: shown(row.record) })) }
+  }
 
 async function keepFile(files: Files, ctx: Ctx, { name, contentType, bytes }: SentFile): Promise<ImportFile> {
   const extension = /^\.[a-z0-9]{1,8}$/.exec(extname(name).toLowerCase())?.[0] ?? ''

@@ -122,46 +122,44 @@ export interface ImportRow {
 
 const count = z.int().min(0)
 
-/** An import as the API shows it. */
-export const importSchema = z
-  .object({
-    id: z.uuid(),
-    status: z.enum(['queued', 'running', 'completed', 'failed', 'undone']),
-    resource: z.string(),
-    dryRun: z.boolean(),
-    file: z.object({ name: z.string(), size: count, format: z.enum(['csv', 'xlsx', 'jsonl']) }),
-    options: z.record(z.string(), z.unknown()),
-    /** What was recognised. */
-    reading: z.object({
-      encoding: z.string(),
-      delimiter: z.string().nullable(),
-      columns: z.record(z.string(), z.object({ dateOrder: z.string().optional(), decimal: z.string().optional() })),
-    }),
-    mapping: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
-    total: count.nullable(),
-    processed: count,
-    created: count,
-    updated: count,
-    skipped: count,
-    failed: count,
-    percent: z.int().min(0).max(100),
-    made: z.record(z.string(), count),
-    preview: z
-      .array(z.object({ line: z.int(), action: z.enum(['create', 'update', 'skip', 'fail']), record: z.unknown() }))
-      .nullable(),
-    failure: z.string().nullable(),
-    undo: z
-      .object({
-        deleted: count,
-        restored: count,
-        refused: count,
-        refusals: z.array(z.object({ type: z.string(), id: z.uuid(), reason: z.string() })),
-      })
-      .nullable(),
-    operationId: z.uuid(),
-    createdById: z.uuid(),
-    createdAt: z.iso.datetime({ precision: 3 }),
-    updatedAt: z.iso.datetime({ precision: 3 }),
-    completedAt: z.iso.datetime({ precision: 3 }).nullable(),
-  })
-  .meta({ id: 'Import' })
+/** An import as it is kept; what of it is shown to whom, the routes say. */
+export const importSchema = z.object({
+  id: z.uuid(),
+  status: z.enum(['queued', 'running', 'completed', 'failed', 'undone']),
+  resource: z.string(),
+  dryRun: z.boolean(),
+  file: z.object({ name: z.string(), size: count, format: z.enum(['csv', 'xlsx', 'jsonl']) }),
+  options: z.record(z.string(), z.unknown()),
+  /** What was recognised. */
+  reading: z.object({
+    encoding: z.string(),
+    delimiter: z.string().nullable(),
+    columns: z.record(z.string(), z.object({ dateOrder: z.string().optional(), decimal: z.string().optional() })),
+  }),
+  mapping: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+  total: count.nullable(),
+  processed: count,
+  created: count,
+  updated: count,
+  skipped: count,
+  failed: count,
+  percent: z.int().min(0).max(100),
+  made: z.record(z.string(), count),
+  preview: z
+    .array(z.object({ line: z.int(), action: z.enum(['create', 'update', 'skip', 'fail']), record: z.unknown() }))
+    .nullable(),
+  failure: z.string().nullable(),
+  undo: z
+    .object({
+      deleted: count,
+      restored: count,
+      refused: count,
+      refusals: z.array(z.object({ type: z.string(), id: z.uuid(), reason: z.string() })),
+    })
+    .nullable(),
+  operationId: z.uuid(),
+  createdById: z.uuid(),
+  createdAt: z.iso.datetime({ precision: 3 }),
+  updatedAt: z.iso.datetime({ precision: 3 }),
+  completedAt: z.iso.datetime({ precision: 3 }).nullable(),
+})

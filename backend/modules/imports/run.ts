@@ -141,7 +141,7 @@ async function prepare(
   if (ctx.rights.scope(entity.type, 'create') === 'none')
     throw new Unable(`Your role may no longer create a ${entity.type}`)
   const custom = entity.all.customFields ? await customFields.of(ctx, entity.type) : []
-  const { plan } = planOf(entity, targetsOf(entity, registry, custom), table.columns, {
+  const { plan } = planOf(entity, targetsOf(entity, registry, custom, ctx.rights), table.columns, {
     ...options,
     defaults: options.defaults ?? {},
     matchBy: options.matchBy ?? [],

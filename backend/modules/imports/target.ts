@@ -2,6 +2,7 @@ import type { CellField } from '../../kernel/entity/cells.ts'
 import type { CustomField } from '../../kernel/entity/custom.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
+import type { Rights } from '../../kernel/rights.ts'
 
 /** A value of the record itself. */
 export interface ValueTarget {
@@ -38,28 +39,35 @@ export interface IdTarget {
 /** What a column of a table, or a default, fills. */
 export type Target = ValueTarget | PointerTarget | IdTarget
 
-/** Everything that a column may fill, by its path. */
+/**
+ * Everything that a column may fill, by its path. What the importer's role hides has none: neither is it his to write, nor
+ * may he find out by whom a row names, or by which record it is, what he does not see.
+ */
 export function targetsOf(
   entity: Entity,
   registry: Registry,
   custom: readonly CustomField[],
+  { fields }: Pick<Rights, 'fields'>,
 ): ReadonlyMap<string, Target> {
+  const hides = (type: string, ...names: string[]) => names.some((name) => fields?.(type)?.hidden.has(name))
   const targets: Target[] = [{ kind: 'id', path: 'id' }]
   for (const [member, field] of Object.entries(entity.all)) {
-    if (field.readOnly) continue
+    if (field.readOnly || hides(entity.type, member)) continue
     const unique = member === 'externalId' || (entity.type === 'user' && member === 'email')
     targets.push({ kind: 'value', path: member, member, part: null, field, unique })
     for (const [part, ofPart] of Object.entries(field.parts ?? {}))
       targets.push({ kind: 'value', path: `${member}.${part}`, member, part, field: ofPart, unique: false })
     if (field.ref) targets.push(...pointersOf(entity, registry, member, field.ref, field.many === true))
   }
-  for (const definition of custom) {
+  for (const definition of hides(entity.type, 'customFields') ? [] : custom) {
     const path = `cf.${definition.key}`
     const { key: part, unique } = definition
     targets.push({ kind: 'value', path, member: 'customFields', part, field: cellFieldOf(definition), unique })
   }
-  if (entity.type === 'deal') targets.push(...lineOf(entity, registry))
-  return new Map(targets.map((target) => [target.path, target]))
+  if (entity.type === 'deal' && !hides('deal', 'value', 'lineItems') && !hides('product', 'price'))
+    targets.push(...lineOf(entity, registry))
+  const told = targets.filter((target) => target.kind !== 'pointer' || !hides(target.type, target.by))
+  return new Map(told.map((target) => [target.path, target]))
 }
 
 function pointersOf(

@@ -145,7 +145,7 @@ async function memberFor(
   const [member] = await tx.query<Member>(sql`
     select id, name, email, role, active, account_id is not null as able from users
     where tenant_id = ${tx.ctx.tenantId} and deleted_at is null
-      and ${userId === undefined ? sql`lower(email) = lower(${email})` : sql`id = ${userId}`}
+      and ${userId === undefined ? sql`email_normal = lower(${email})` : sql`id = ${userId}`}
     for no key update`)
   const path = userId === undefined ? at : at.replace(/email$/, 'userId')
   if (userId !== undefined && !member)
@@ -165,7 +165,7 @@ const mostToAddress = 5
 async function refuseTooMany(tx: Tx, email: string): Promise<void> {
   const [sent] = await tx.query<{ all: number; there: number }>(sql`
     select coalesce(sum(generation), 0)::integer as all,
-      coalesce(sum(generation) filter (where lower(email) = lower(${email})), 0)::integer as there
+      coalesce(sum(generation) filter (where email_normal = lower(${email})), 0)::integer as there
     from invitations where tenant_id = ${tx.ctx.tenantId} and sent_at > now() - interval '1 day'`)
   if (!sent) throw new Error('the invitations could not be counted')
   if (sent.there > mostToAddress) throw tooMany(`${email} was invited ${mostToAddress} times today`)

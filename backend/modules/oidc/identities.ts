@@ -81,7 +81,7 @@ async function findAdded(tx: Tx, { accountId, email }: Linked): Promise<Member> 
 export async function findByEmail(tx: Tx, email: string): Promise<(Member & { able: boolean }) | undefined> {
   const [found] = await tx.query<Member & { able: boolean }>(sql`
     select id, role, active, account_id is not null as able from users
-    where tenant_id = ${tx.ctx.tenantId} and lower(email) = lower(${email}) and deleted_at is null
+    where tenant_id = ${tx.ctx.tenantId} and email_normal = lower(${email}) and deleted_at is null
     order by account_id is null, created_at limit 1`)
   return found
 }

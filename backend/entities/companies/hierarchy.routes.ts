@@ -19,7 +19,9 @@ export function hierarchyRoutes({ db }: { db: Database }): Route[] {
       responses: { 200: { description: 'The tree', schema: treeSchema } },
       problems: [404],
       handle: async (ctx, { params }) => {
-        refuseUnseen(ctx.rights, 'deal', ['value'])
+        refuseUnseen(ctx.rights, 'company', ['parentId'])
+        refuseUnseen(ctx.rights, 'contact', ['companyId'])
+        refuseUnseen(ctx.rights, 'deal', ['companyId', 'status', 'value', 'currency'])
         const { above, below, truncated, sums } = await readTree(db.tenant(ctx), params.id)
         const [company] = nested(below)
         return { status: 200, body: { ancestors: above.map(named), company, sums, truncated } }

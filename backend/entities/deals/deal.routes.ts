@@ -58,6 +58,7 @@ export function dealRoutes(house: House & { db: Database; records: Repository })
       },
       problems: [404],
       handle: async (ctx, { params }) => {
+        refuseUnseen(ctx.rights, 'deal', ['pipelineId', 'stageId', 'stageEnteredAt'])
         const tx = db.tenant(ctx)
         await deals.get(tx, params.id, ['id'])
         return { status: 200, body: { data: await readStays(tx, params.id) } }
@@ -74,7 +75,7 @@ export function dealRoutes(house: House & { db: Database; records: Repository })
       responses: { 200: { description: 'The board', schema: z.object({ data: z.array(laneSchema) }) } },
       problems: [404],
       handle: async (ctx, { query }) => {
-        refuseUnseen(ctx.rights, 'deal', ['value', 'weightedValue'])
+        refuseUnseen(ctx.rights, 'deal', ['value', 'weightedValue', 'currency', 'pipelineId', 'stageId', 'status'])
         return { status: 200, body: { data: await readBoard(db.tenant(ctx), query.pipelineId) } }
       },
     }),

@@ -27,7 +27,8 @@ export function forecastRoute(db: Database): Route {
     }),
     responses: { 200: { description: 'The forecast', schema: forecastSchema } },
     handle: async (ctx, { query }) => {
-      refuseUnseen(ctx.rights, 'deal', ['value', 'weightedValue'])
+      refuseUnseen(ctx.rights, 'deal', summed)
+      refuseUnseen(ctx.rights, 'target', ['amount'])
       const tx = db.tenant(ctx)
       const span = spanOf(query.from, query.to, (await readHome(tx)).today)
       const wish = { ...query, ...span, ownerId: query.ownerId === 'me' ? ctx.rights.userId : query.ownerId }
@@ -36,6 +37,9 @@ export function forecastRoute(db: Database): Route {
     },
   })
 }
+
+/** What its numbers would tell of deals. */
+const summed = ['value', 'weightedValue', 'currency', 'pipelineId', 'status', 'expectedCloseDate', 'closedAt']
 
 const mostMonths = 24
 

@@ -11,7 +11,7 @@ import { type Answer, JsonText, type Route, route } from '../http/route.ts'
 import { answerRecord, recordAnswer } from './answer.ts'
 import { bulkRoute } from './bulk.ts'
 import { type Entity, named } from './define.ts'
-import { refuseHidden } from './field-rules.ts'
+import { refuseHidden, refuseUnwritable } from './field-rules.ts'
 import { idSchema } from './fields.ts'
 import { readMembers } from './list-query.ts'
 import { type Lister, withIncludes } from './lister.ts'
@@ -238,6 +238,8 @@ async function upsert(
   if (body.externalId !== undefined && body.externalId !== values.externalId) {
     throw invalidMember('externalId', 'must be the key of the path, or be left out')
   }
+  // Whether there is one that has the key would tell who does not see the key.
+  refuseUnwritable(ctx.rights, entity, ['externalId'])
   const expected = readIfMatch(ifMatch)
   for (let attempt = 1; ; attempt++) {
     const found = await repository.findByExternalId(tx, values.externalId)

@@ -266,3 +266,26 @@ describe('an import', () => {
     expect([refused.status, refused.body.errors?.[0]?.path]).toEqual([400, expect.stringMatching(/^mapping/)])
   })
 })
+
+test.each([
+  ['deal.stageId', '/deals/board'],
+  ['deal.expectedCloseDate', '/deals/forecast'],
+  ['deal.stageId', '/deals/{id}/stages'],
+  ['deal.status', '/companies/{id}/hierarchy'],
+  ['company.parentId', '/companies/{id}/hierarchy'],
+  ['contact.companyId', '/companies/{id}/hierarchy'],
+])('what is made of %s is told by no sum: %s', async (member, path) => {
+  const { id } = await alice.build(path.startsWith('/deals') ? 'deal' : 'company')
+  const { status, body } = await (await veiled(member)).get(path.replace('{id}', id))
+  expect([status, body.detail]).toEqual([403, expect.stringContaining(member.slice(member.indexOf('.') + 1))])
+})
+
+test('who does not see the key of a record finds none by it', async () => {
+  const externalId = unique('key')
+  const { id } = await alice.build('contact', { externalId })
+  const { id: other } = await alice.build('contact')
+  await alice.post(`/contacts/${other}/merge`, { fromIds: [id] })
+  const vic = await veiled('contact.externalId')
+  for (const key of [externalId, unique('none')])
+    expect((await vic.put(`/contacts/by-external-id/${key}`, { lastName: 'Mine' })).status).toBe(403)
+})

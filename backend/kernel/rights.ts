@@ -6,7 +6,7 @@ export type Scope = 'all' | 'none' | Reach
 
 /** The records that belong to these: owner or assignee, else who created them. */
 export interface Reach {
-  /** Users, and for shares the teams that they are in. */
+  /** Users, and for shares the teams that they are in; each once, as a list asks for the records of each. */
   readonly userIds: readonly string[]
   /** Whether what is shared with one of these is reached too: in any way, or only so that it may be written. */
   readonly shares?: 'read' | 'write' | undefined
@@ -21,8 +21,8 @@ export interface FieldRules {
 }
 
 /**
- * The rights of one user, compiled to data: rendered as SQL by the repository, as arguments of the search function,
- * and as a check in memory by the sockets.
+ * The rights of one user, compiled to data: rendered as SQL by the repository, as arguments of the search function, as a
+ * filter of Elasticsearch, and as a check in memory by the sockets.
  */
 export interface Rights {
   readonly userId: string

@@ -102,8 +102,8 @@ export function createModules(house: House): Modules {
         post: async (id, to, letter) => void (await house.email.send({ id, to, ...render(to.name, letter) })),
         prove: (caller, credentials) => proveMember(accounts, caller, credentials),
         provedBy: (caller) => provedByBearer(db, authenticator, caller),
-        startSession: (tx, accountId, userId, caller, factor) =>
-          startSession(accounts, tx, accountId, userId, caller, factor),
+        startSession: (tx, account, userId, caller, factor) =>
+          startSession(accounts, tx, account, userId, caller, factor),
         signedIn: (signIn, cookie) => signedIn(200, signIn, cookie, cookies),
       }),
       online.module,

@@ -1,6 +1,26 @@
 import sql from 'sql-template-tag'
-import type { Tx } from '../../kernel/db/database.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
 import { unauthenticated } from '../../kernel/errors.ts'
+
+/** An account as it was when somebody proved it to be his. */
+export interface SeenAccount {
+  readonly id: string
+  /** Grows with each change of what it is proved by; null when it was proved by something else. */
+  readonly credentialsVersion: number | null
+}
+
+/** An account as a sign-in by password finds it. */
+export interface FoundAccount extends SeenAccount {
+  readonly passwordHash: string | null
+}
+
+/** The account of an email; undefined when there is none. */
+export async function findAccount(db: Database, email: string): Promise<FoundAccount | undefined> {
+  const [account] = await db.anonymous<FoundAccount>(sql`
+    select id, password_hash as "passwordHash", credentials_version_of(id) as "credentialsVersion"
+    from find_account(${email})`)
+  return account
+}
 
 /** The account behind a member: what he signs in with, in whichever tenant. */
 export interface Account {

@@ -4,7 +4,7 @@ import { createAccount } from '../../entities/users/account.actions.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { addMember } from '../../entities/users/user.actions.ts'
 import type { Ctx } from '../../kernel/context.ts'
-import type { Database, Row, Tx } from '../../kernel/db/database.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { forbidden, type Problem, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
@@ -12,6 +12,7 @@ import { networkOf } from '../../kernel/http/network.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import { checkPassword, hashPassword } from '../../kernel/password.ts'
+import { type FoundAccount, findAccount, type SeenAccount } from './account.queries.ts'
 import { passwordClaim } from './attempts.ts'
 import type { AuthDeps } from './deps.ts'
 import { callerCtx, memberCtx } from './members.ts'
@@ -39,7 +40,7 @@ export async function register(
   caller: Caller,
   values: { organization: string; name: string; email: string; password: string; totp?: string | undefined },
 ): Promise<SignIn> {
-  const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
+  const account = await findAccount(deps.db, values.email)
   const shown = account && (await proveAccount(deps, caller, account, values, taken))
   const passwordHash = account ? null : await hashPassword(values.password)
   const tenantId = newId()
@@ -52,7 +53,8 @@ export async function register(
     await createPipeline(tx, defaultPipeline)
     if (!account) await askToVerifyEmail(tx, deps.tokens, accountId, userId)
     await tellOfRecovery(tx, shown?.factor)
-    return startSession(deps, tx, accountId, userId, caller, shown?.factor ? 'totp' : null)
+    const seen = { id: accountId, credentialsVersion: account?.credentialsVersion ?? null }
+    return startSession(deps, tx, seen, userId, caller, shown?.factor ? 'totp' : null)
   })
 }
 
@@ -60,12 +62,12 @@ export async function register(
 async function proveAccount(
   deps: AuthDeps,
   caller: Caller,
-  account: Row,
+  account: FoundAccount,
   { email, password, totp }: { email: string; password: string; totp?: string | undefined },
   refusal: () => Problem,
 ): Promise<{ factor: SecondFactor | undefined }> {
   const shown = await deps.attempts.attempt(caller, passwordClaim(email, refusal), async () =>
-    (await checkPassword(password, account.password_hash)) ? true : undefined,
+    (await checkPassword(password, account.passwordHash)) ? true : undefined,
   )
   const factor = await secondFactor(deps, caller, account.id, totp, shown)
   await shown.withdraw()
@@ -86,23 +88,23 @@ export async function login(
 ): Promise<SignIn | OperatorSignIn> {
   const shown = await deps.attempts.attempt(caller, passwordClaim(values.email), async () => {
     if (deps.operators.recognises(values)) return 'operator'
-    const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
-    if (!(await checkPassword(values.password, account?.password_hash))) return undefined
-    const [home] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account?.id})`)
-    return home && { accountId: account?.id, tenantId: home.tenant_id, userId: home.user_id }
+    const account = await findAccount(deps.db, values.email)
+    if (!(await checkPassword(values.password, account?.passwordHash)) || !account) return undefined
+    const [home] = await deps.db.anonymous(sql`select tenant_id, user_id from find_membership(${account.id})`)
+    return home && { account, tenantId: home.tenant_id, userId: home.user_id }
   })
   if (shown.proof === 'operator') {
     await shown.withdraw()
     return deps.operators.signIn(caller)
   }
-  const { accountId, tenantId, userId } = shown.proof
-  const factor = await secondFactor(deps, caller, accountId, values.totp, shown)
+  const { account, tenantId, userId } = shown.proof
+  const factor = await secondFactor(deps, caller, account.id, values.totp, shown)
   const ctx = await memberCtx(deps, caller, tenantId, userId)
   return deps.db.transaction(ctx, async (tx) => {
     await shown.forget(tx)
     await factor?.forget(tx)
     await tellOfRecovery(tx, factor)
-    return startSession(deps, tx, accountId, userId, caller, factor ? 'totp' : null)
+    return startSession(deps, tx, account, userId, caller, factor ? 'totp' : null)
   })
 }
 
@@ -116,13 +118,13 @@ export async function signInMember(
   return deps.db.transaction(ctx, async (tx) => {
     const [user] = await tx.query(sql`
       select account_id as "accountId" from users where tenant_id = ${tenantId} and id = ${userId}`)
-    return startSession(deps, tx, user?.accountId, userId, caller, null)
+    return startSession(deps, tx, { id: user?.accountId, credentialsVersion: null }, userId, caller, null)
   })
 }
 
 /** What the credentials of an account prove. */
 export interface Proved {
-  readonly accountId: string
+  readonly account: SeenAccount
   readonly factor: 'totp' | 'passkey' | null
   /** Tells, in the transaction in which it is made use of, that a recovery code was spent. */
   tell(tx: Tx): Promise<void>
@@ -134,10 +136,10 @@ export async function proveMember(
   caller: Caller,
   values: { email: string; password: string; totp?: string | undefined },
 ): Promise<Proved> {
-  const [account] = await deps.db.anonymous(sql`select id, password_hash from find_account(${values.email})`)
+  const account = await findAccount(deps.db, values.email)
   if (!account) throw wrongPassword()
   const { factor } = await proveAccount(deps, caller, account, values, wrongPassword)
-  return { accountId: account.id, factor: factor ? 'totp' : null, tell: (tx) => tellOfRecovery(tx, factor) }
+  return { account, factor: factor ? 'totp' : null, tell: (tx) => tellOfRecovery(tx, factor) }
 }
 
 const wrongPassword = () => unauthenticated('Email or password is wrong')
@@ -184,11 +186,11 @@ export async function logout(db: Database, ctx: Ctx): Promise<void> {
   })
 }
 
-/** Signs a member in: a new session, its event, and its tokens. */
+/** Signs a member in: a new session, its event, and its tokens. Throws 401 when what he has shown counts no more. */
 export async function startSession(
   deps: AuthDeps,
   tx: Tx,
-  accountId: string,
+  account: SeenAccount,
   userId: string,
   caller: Caller,
   secondFactor: 'totp' | 'passkey' | null = null,
@@ -199,8 +201,9 @@ export async function startSession(
     insert into sessions (tenant_id, id, user_id, token_hash, user_agent, ip, second_factor, expires_at)
     values (${tx.ctx.tenantId}, ${sessionId}, ${userId}, ${hashToken(token)}, ${caller.userAgent}, ${caller.ip},
             ${secondFactor}, now() + make_interval(days => ${sessionDays}))`)
-  await tx.query(sql`select note_tenant(${accountId}, ${tx.ctx.tenantId})`)
-  await tx.query(sql`select note_address(${accountId}, ${networkOf(caller.ip)})`)
+  const [entry] = await tx.query(sql`
+    select enter_tenant(${account.id}, ${tx.ctx.tenantId}, ${networkOf(caller.ip)}, ${account.credentialsVersion}) as open`)
+  if (!entry?.open) throw unauthenticated('A password or second factor was changed meanwhile; sign in again')
   await appendEvents(tx, [{ name: 'user.logged_in', type: 'user', recordId: userId, data: { sessionId } }])
   return answer(deps, tx, userId, sessionId, 1)
 }

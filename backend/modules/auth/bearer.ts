@@ -16,7 +16,9 @@ export async function provedByBearer(
   // Who acts in another's name, or with a key, is not he.
   if (ctx.actor.type !== 'user' || ctx.actor.operator !== undefined) return undefined
   const [user] = await db.tenant(ctx).query(sql`
-    select u.account_id, s.second_factor from users u join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId}
+    select u.account_id as id, credentials_version_of(u.account_id) as "credentialsVersion", s.second_factor from users u join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId} and s.ended_at is null
     where u.tenant_id = ${ctx.tenantId} and u.id = ${ctx.actor.id}`)
-  return user && { accountId: user.account_id, factor: user.second_factor, tell: async () => {} }
+  if (!user) return undefined
+  const { id, credentialsVersion, second_factor: factor } = user
+  return { account: { id, credentialsVersion }, factor, tell: async () => {} }
 }

@@ -132,9 +132,9 @@ export async function signInByPasskey(
     }),
   )
   if (!verified || !(await usePasskey(deps.db, passkey.id, authenticationInfo.newCounter))) throw unknownPasskey()
-  const ctx = await homeCtx(deps, caller, passkey.accountId)
+  const ctx = await homeCtx(deps, caller, passkey.account.id)
   return deps.db.transaction(ctx, (tx) =>
-    startSession(deps, tx, passkey.accountId, ctx.actor.id ?? '', caller, 'passkey'),
+    startSession(deps, tx, passkey.account, ctx.actor.id ?? '', caller, 'passkey'),
   )
 }
 

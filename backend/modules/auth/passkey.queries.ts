@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import sql from 'sql-template-tag'
 import type { Database, Tx } from '../../kernel/db/database.ts'
+import type { SeenAccount } from './account.queries.ts'
 
 /** A passkey as its owner sees it. */
 export interface Passkey {
@@ -16,7 +17,7 @@ export interface Passkey {
 /** A passkey as a sign-in is checked against it. */
 export interface StoredPasskey {
   readonly id: string
-  readonly accountId: string
+  readonly account: SeenAccount
   readonly publicKey: Buffer
   readonly counter: number
 }
@@ -50,8 +51,12 @@ export async function removePasskey(tx: Tx, accountId: string, id: string): Prom
 /** The passkey of a credential's id. */
 export async function findPasskey(db: Database, credentialId: string): Promise<StoredPasskey | undefined> {
   const [row] = await db.anonymous(sql`
-    select id, account_id as "accountId", public_key as "publicKey", counter from find_passkey(${credentialId})`)
-  return row && { id: row.id, accountId: row.accountId, publicKey: row.publicKey, counter: Number(row.counter) }
+    select id, account_id as "accountId", credentials_version_of(account_id) as "credentialsVersion",
+      public_key as "publicKey", counter
+    from find_passkey(${credentialId})`)
+  if (!row) return undefined
+  const { id, accountId, credentialsVersion, publicKey, counter } = row
+  return { id, account: { id: accountId, credentialsVersion }, publicKey, counter: Number(counter) }
 }
 
 /** Notes a use. False when the passkey has counted further meanwhile: then there are two of it. */

@@ -29,14 +29,13 @@ export const membershipsOf = async (tx: Tx): Promise<Membership[]> =>
  */
 export async function switchTenant(deps: AuthDeps, ctx: Ctx, caller: Caller, tenantId: string): Promise<SignIn> {
   const [found] = await deps.db.tenant(ctx).query(sql`
-    select u.account_id, m.user_id, s.second_factor
+    select u.account_id as id, credentials_version_of(u.account_id) as "credentialsVersion", m.user_id, s.second_factor
     from users u cross join lateral find_membership_in(u.account_id, ${tenantId}) m
-      join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId}
+      join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId} and s.ended_at is null
     where u.tenant_id = ${ctx.tenantId} and u.id = ${ctx.actor.id}`)
   // Whether there is such a tenant is not told.
   if (!found) throw invalidMember('tenantId', 'must be the id of a tenant that you belong to', 'invalid_reference')
   const there = await memberCtx(deps, caller, tenantId, found.user_id)
-  return deps.db.transaction(there, (tx) =>
-    startSession(deps, tx, found.account_id, found.user_id, caller, found.second_factor),
-  )
+  const seen = { id: found.id, credentialsVersion: found.credentialsVersion }
+  return deps.db.transaction(there, (tx) => startSession(deps, tx, seen, found.user_id, caller, found.second_factor))
 }

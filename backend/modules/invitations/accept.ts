@@ -24,7 +24,7 @@ export interface AcceptDeps<SignIn> {
   provedBy(caller: Caller): Promise<Proved | undefined>
   startSession(
     tx: Tx,
-    accountId: string,
+    account: Proved['account'],
     userId: string,
     caller: Caller,
     factor: 'totp' | 'passkey' | null,
@@ -33,7 +33,8 @@ export interface AcceptDeps<SignIn> {
 
 /** An account that somebody has proved to be his. */
 export interface Proved {
-  readonly accountId: string
+  /** With the version of what it was proved by; null: by nothing of its own. */
+  readonly account: { readonly id: string; readonly credentialsVersion: number | null }
   readonly factor: 'totp' | 'passkey' | null
   /** Tells, in the transaction in which it is made use of, what was spent. */
   tell(tx: Tx): Promise<void>
@@ -90,15 +91,16 @@ export async function acceptInvitation<SignIn>(
     ...{ requestId: caller.requestId, ip: caller.ip, userAgent: caller.userAgent },
   })
   return db.transaction(ctx, async (tx) => {
-    const account = known?.id ?? (await createAccount(tx, invitation.email, passwordHash))
+    const accountId = known?.id ?? (await createAccount(tx, invitation.email, passwordHash))
     await spend(tx, invitation, userId)
-    if (invitation.userId === null) await join(tx, deps.users, account, userId, called, invitation)
-    else await enable(tx, deps.users, account, invitation.userId, accepting.name)
+    if (invitation.userId === null) await join(tx, deps.users, accountId, userId, called, invitation)
+    else await enable(tx, deps.users, accountId, invitation.userId, accepting.name)
     await tell(tx, 'accepted', invitation, { userId })
     await proof?.tell(tx)
     // Who holds the link reads what is sent to the address.
     if (known && !proof) await claim(tx, userId, invitation.email, passwordHash)
-    else await tx.query(sql`select verify_account_email(${account}, ${invitation.email})`)
+    else await tx.query(sql`select verify_account_email(${accountId}, ${invitation.email})`)
+    const account = proof?.account ?? { id: accountId, credentialsVersion: null }
     return deps.startSession(tx, account, userId, caller, proof?.factor ?? null)
   })
 }
@@ -143,7 +145,7 @@ async function proven(
   { password, totp }: Accepting,
 ): Promise<Proved | undefined> {
   const signedIn = await deps.provedBy(caller)
-  if (signedIn?.accountId === id) return signedIn
+  if (signedIn?.account.id === id) return signedIn
   if (!verified) return undefined
   if (password === undefined)
     throw invalidMember('password', 'is required: this email has an account already', 'required')

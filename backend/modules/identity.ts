@@ -1,6 +1,6 @@
 import type { Email } from '../adapters/email/email.port.ts'
 import type { Plans } from '../entities/tenants/plans.ts'
-import { createStandings, holdingTenants } from '../entities/tenants/standing.ts'
+import { createStandings, holdingTenants, refuseSuspended } from '../entities/tenants/standing.ts'
 import { systemCtx } from '../kernel/context.ts'
 import type { Database } from '../kernel/db/database.ts'
 import type { Repository } from '../kernel/entity/repository.ts'
@@ -82,6 +82,7 @@ export function createIdentity(parts: IdentityParts, settings: IdentitySettings)
     ...{ db, log, secret: settings.jwtSecret },
     resources: [...types, 'comment'],
     rightsOf: rightsOfUser,
+    refuseSuspended: (tenantId) => refuseSuspended(standings, tenantId),
   })
   const oidc = oidcModule({
     ...{ db, log, users, base, secureCookies, signInSchema },

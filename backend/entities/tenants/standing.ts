@@ -20,6 +20,11 @@ export interface Standings {
   forget(events: readonly Pick<DomainEvent, 'tenantId' | 'type'>[]): void
 }
 
+/** Throws 403 for a tenant that is suspended. */
+export async function refuseSuspended(standings: Standings, tenantId: string): Promise<void> {
+  if ((await standings.of(tenantId)).suspended) throw tenantSuspended()
+}
+
 /** 403: whoever runs the installation has stopped the tenant. */
 export const tenantSuspended = (): Problem =>
   new Problem(403, 'TENANT_SUSPENDED', 'This tenant is suspended; ask whoever runs this installation')

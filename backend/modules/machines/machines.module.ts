@@ -20,7 +20,12 @@ export interface Machines {
 
 /** Makes the module. `resources`: what scopes may be of. */
 export function machinesModule(
-  deps: Omit<MachineDeps, 'tokens'> & { readonly secret: string; readonly resources: readonly string[] },
+  deps: Omit<MachineDeps, 'tokens'> & {
+    readonly secret: string
+    readonly resources: readonly string[]
+    /** Throws 403 for a tenant that is suspended. */
+    refuseSuspended(tenantId: string): Promise<void>
+  },
 ): Machines {
   const tokens = createServiceTokens(deps.secret)
   const principals = createMachinePrincipals({ ...deps, tokens })
@@ -33,7 +38,7 @@ export function machinesModule(
       name: 'machines',
       routes: [
         ...machineKinds.flatMap((kind) => machineRoutes(deps.db, kind, resources)),
-        tokenRoute(principals, tokens),
+        tokenRoute(principals, tokens, deps.refuseSuspended),
       ],
       schedules: [
         // Secrets whose overlap is over let nobody in; they go so that their prefixes say nothing any more.

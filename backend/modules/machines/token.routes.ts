@@ -14,7 +14,11 @@ const formSchema = z.object({
 const errorSchema = z.object({ error: z.string(), error_description: z.string() }).meta({ id: 'OAuthError' })
 
 /** `POST /auth/token`: client credentials for an access token (RFC 6749, section 4.4), and its errors in the words of section 5.2. */
-export function tokenRoute(principals: MachinePrincipals, tokens: ServiceTokens): Route {
+export function tokenRoute(
+  principals: MachinePrincipals,
+  tokens: ServiceTokens,
+  refuseSuspended: (tenantId: string) => Promise<void>,
+): Route {
   return publicRoute({
     method: 'post',
     path: '/auth/token',
@@ -40,6 +44,7 @@ export function tokenRoute(principals: MachinePrincipals, tokens: ServiceTokens)
       400: { description: 'The request is not one that is offered', schema: errorSchema },
       401: { description: 'The client is not known, or its secret is wrong', schema: errorSchema },
     },
+    problems: [403],
     handle: async (caller, { rawBody }) => {
       const form = formOf(caller.header('Content-Type'), rawBody)
       if (!form) return refusal('invalid_request', 'Send application/x-www-form-urlencoded, and each member once')
@@ -52,6 +57,7 @@ export function tokenRoute(principals: MachinePrincipals, tokens: ServiceTokens)
       const found = sent && isId(sent.id) ? await principals.service(sent.id, sent.secret, caller) : undefined
       if (!found) return refusal('invalid_client', 'The client is not known, or its secret is wrong')
       const { tenantId, machine } = found
+      await refuseSuspended(tenantId)
       const asked = scope.split(' ').filter((each) => each !== '')
       if (asked.some((each) => !machine.scopes.includes(each)))
         return refusal('invalid_scope', 'A scope is asked for that this service account has not')

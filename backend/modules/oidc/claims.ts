@@ -1,3 +1,4 @@
+import { unauthenticated } from '../../kernel/errors.ts'
 import { isId } from '../../kernel/ids.ts'
 import type { Issuer } from '../../kernel/issuers.ts'
 
@@ -35,7 +36,7 @@ export function personOf(issuer: Issuer, claims: RawClaims, occasion: Occasion):
   const email = claims.email_verified === true && typeof claims.email === 'string' ? claims.email.trim() : null
   return {
     issuer: issuer.issuer,
-    subject: String(claims.sub),
+    subject: subjectOf(claims),
     email,
     name: nameOf(claims, email),
     tenantId: isId(tenant) ? tenant.toLowerCase() : null,
@@ -47,6 +48,12 @@ export function personOf(issuer: Issuer, claims: RawClaims, occasion: Occasion):
 
 /** Whether an issuer's claims say who may in: else whoever it knows may. */
 export const givesRoles = ({ roles }: Issuer): boolean => Object.keys(roles).length > 0
+
+/** An issuer's name for somebody: a text (OpenID Connect Core 1.0, section 2). */
+function subjectOf({ sub }: RawClaims): string {
+  if (typeof sub !== 'string' || sub === '') throw unauthenticated()
+  return sub
+}
 
 const nameOf = ({ name, preferred_username }: RawClaims, email: string | null): string =>
   [name, preferred_username, email?.split('@')[0], 'Newcomer']

@@ -338,6 +338,7 @@ describe('a bearer token of a provider', () => {
       expired: await provider.sign({ ...good, exp: seconds(-60) }),
       'never expiring': await provider.sign({ ...good, exp: undefined }),
       'not yet good': await provider.sign({ ...good, nbf: seconds(300) }),
+      'a subject that is no text': await provider.sign({ ...good, sub: { a: 1 } }),
       'no subject': await provider.sign({ ...good, sub: undefined }),
       'a token of sign-out': await provider.sign(good, { typ: 'logout+jwt' }),
       'an id token': await provider.sign({ ...good, nonce: 'n' }),

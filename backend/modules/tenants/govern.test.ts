@@ -24,6 +24,13 @@ const through = (url: string, who: Client) =>
     refreshToken: who.refreshToken,
   })
 
+const asService = ({ clientId, clientSecret }: { clientId: string; clientSecret: string }) =>
+  house.nobody.raw(
+    'POST',
+    '/auth/token',
+    new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret }),
+  )
+
 describe('platform operators', () => {
   test('see all tenants with plan and usage, page by page', async () => {
     const made = await Promise.all(['Zeta One', 'zeta two', 'Zeta Three'].map((name) => house.found(name, 'Zoe')))
@@ -103,6 +110,7 @@ describe('a suspended tenant', () => {
     const tess = await house.found('Stopped', 'Tess')
     const there = await through(other.url, tess)
     expect([(await tess.get('/contacts')).status, (await there.get('/contacts')).status]).toEqual([200, 200])
+    const service = (await tess.post('/service-accounts', { name: 'Sync', scopes: ['contact:read'] })).body
     const at = `/admin/tenants/${tess.tenantId}`
     expect((await olga.patch(at, { suspended: true })).body.errors[0].path).toBe('reason')
     const stopped = await olga.patch(at, { suspended: true, reason: 'No payment' })
@@ -117,8 +125,10 @@ describe('a suspended tenant', () => {
     const entries = [
       await house.nobody.post('/auth/login', { email: tess.email, password }),
       await house.nobody.post('/auth/refresh', { refreshToken: tess.refreshToken }),
+      await asService(service),
     ]
     expect(entries.map(({ status, body }) => [status, body.code])).toEqual([
+      [403, 'TENANT_SUSPENDED'],
       [403, 'TENANT_SUSPENDED'],
       [403, 'TENANT_SUSPENDED'],
     ])

@@ -34,7 +34,9 @@ Now add
   to backend/entities/records.ts      '${type}'
   to backend/test/client.ts, paths    ${type}: '/${path}',
   and its examples                    ${type}: { name: 'One' },
-  to backend/test/operations/records.ts  ...records('${title}', '${type}', { name: 'One' }),`)
+  to backend/test/operations/records.ts
+                                      ...records('${title}', '${type}', { name: 'One' }),
+  to backend/test/expectations.ts     ...records('${title}', '${type}'),`)
 }
 
 async function nextMigration(): Promise<string> {

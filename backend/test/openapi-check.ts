@@ -16,6 +16,8 @@ interface Document {
 
 interface Check {
   readonly document: Document
+  /** Its paths, those with the fewest parameters first. */
+  readonly templates: readonly { readonly template: string; readonly parts: readonly string[] }[]
   readonly ajv: Ajv2020
   /** Where every record is whole: what an answer is when nobody asked for less or more. */
   readonly whole: Ajv2020
@@ -26,9 +28,9 @@ const checks = new Map<string, Promise<Check>>()
 /** Holds an answer against the published document: its status is documented and its body fits the schema. Throws if not. */
 export async function checkAnswer(url: string, method: string, target: URL, answer: Answer): Promise<void> {
   const { pathname: path, searchParams } = target
-  const { document, ...checks } = await checkOf(url)
+  const { document, templates, ...checks } = await checkOf(url)
   const ajv = searchParams.has('fields') || searchParams.has('include') ? checks.ajv : checks.whole
-  const template = templateOf(document, path)
+  const template = templateOf(templates, path)
   const operation = template && document.paths[template]?.[method.toLowerCase()]
   if (!operation) return
   const described = operation.responses[String(answer.status)]
@@ -85,7 +87,7 @@ async function load(url: string): Promise<Check> {
   const whole = JSON.parse(
     JSON.stringify(document, (_key, value) => (value?.anyOf?.[1]?.$ref?.endsWith('Sparse') ? value.anyOf[0] : value)),
   )
-  return { document, ajv: compiled(document), whole: compiled(whole) }
+  return { document, templates: templatesOf(document), ajv: compiled(document), whole: compiled(whole) }
 }
 
 function compiled(document: object): Ajv2020 {
@@ -95,15 +97,16 @@ function compiled(document: object): Ajv2020 {
   return ajv
 }
 
-function templateOf(document: Document, path: string): string | undefined {
+/** The path of the document that a path is of; of two the one with fewer parameters. */
+function templateOf(templates: Check['templates'], path: string): string | undefined {
   const segments = path.split('/')
-  const fits = Object.keys(document.paths).filter((template) => {
-    const parts = template.split('/')
-    return (
-      parts.length === segments.length && parts.every((part, index) => part.startsWith('{') || part === segments[index])
-    )
-  })
-  return fits.sort((a, b) => parameters(a) - parameters(b))[0]
+  const fits = ({ parts }: Check['templates'][number]) =>
+    parts.length === segments.length && parts.every((part, index) => part.startsWith('{') || part === segments[index])
+  return templates.find(fits)?.template
 }
 
-const parameters = (template: string): number => template.split('{').length
+function templatesOf({ paths }: Document): Check['templates'] {
+  const templates = Object.keys(paths).map((template) => ({ template, parts: template.split('/') }))
+  const parameters = (parts: readonly string[]) => parts.filter((part) => part.startsWith('{')).length
+  return templates.sort((a, b) => parameters(a.parts) - parameters(b.parts))
+}

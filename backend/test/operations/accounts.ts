@@ -69,7 +69,11 @@ export const onAccounts: Examples = {
     return at(data.find((session: { current: boolean }) => !session.current).id)
   },
   switchTenant: async ({ alice }) => ({ body: { tenantId: alice.tenantId } }),
-  deleteOtherSessions: async ({ join }) => ({ as: await join('Leo', 'member') }),
+  deleteOtherSessions: async ({ join, nobody }) => {
+    const as = await join('Leo', 'member')
+    await nobody.post('/auth/login', { email: as.email, password })
+    return { as }
+  },
 }
 
 /** For whom passkeys of a house are: a loopback address goes by its name. */

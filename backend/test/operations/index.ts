@@ -20,4 +20,4 @@ export const operations: Examples = {
   ...onPlatform,
 }
 
-export { callOperation } from './call.ts'
+export { type Call, callOperation } from './call.ts'

@@ -7,7 +7,7 @@ export const onNews: Examples = {
   listActivities: nothing,
   listMyActivities: nothing,
   searchActivities: async () => ({ query: 'q=alice' }),
-  countActivities: nothing,
+  countActivities: async () => ({ query: 'groupBy=actor' }),
   listActivitiesOfRecord: async ({ alice }) => ({
     params: { entityType: 'deal', entityId: (await alice.build('deal')).id },
   }),
@@ -33,7 +33,11 @@ function inbox(my: string): Record<string, Example> {
     [`get${my}Notification`]: told,
     [`delete${my}Notification`]: told,
     [`mark${my}NotificationRead`]: told,
-    [`mark${my}NotificationUnread`]: told,
+    [`mark${my}NotificationUnread`]: async (cast) => {
+      const call = at(await notificationOf(cast))
+      await cast.alice.patch(`/notifications/${call.params?.id}/read`)
+      return call
+    },
     [`snooze${my}Notification`]: async (cast) => ({
       ...at(await notificationOf(cast)),
       body: { until: '2099-01-01T00:00:00.000Z' },

@@ -4,14 +4,14 @@ import { at, built, type Example, type Examples, nothing, unique } from './call.
 
 /** Records, what is done with them, and what hangs on them. */
 export const onRecords: Examples = {
-  ...records('Contact', 'contact', { firstName: 'Ada' }),
-  ...records('Company', 'company', { name: 'Analytical Engines' }),
+  ...records('Contact', 'contact', { firstName: 'Augusta' }),
+  ...records('Company', 'company', { name: 'Difference Engines' }),
   ...records('Deal', 'deal', { name: 'Ten engines' }),
-  ...records('Task', 'task', { title: 'Send the offer' }),
-  ...records('Note', 'note', { body: 'They decide before Christmas.' }),
-  ...records('Lead', 'lead', { lastName: 'Lovelace' }),
-  ...records('Interaction', 'interaction', { type: 'call' }),
-  ...records('Product', 'product', { name: 'GTX Pro' }),
+  ...records('Task', 'task', { title: 'Call again' }),
+  ...records('Note', 'note', { body: 'They decide in spring.' }),
+  ...records('Lead', 'lead', { lastName: 'Byron' }),
+  ...records('Interaction', 'interaction', { type: 'meeting' }),
+  ...records('Product', 'product', { name: 'GTX Basic' }),
   convertLead: built('lead'),
   previewLeadConversion: built('lead'),
   moveDeal: async ({ alice }) => {
@@ -65,6 +65,11 @@ function records(name: string, type: string, values: Record<string, unknown>): R
     await alice.delete(`${paths[type]}/${id}`)
     return at(id)
   }
+  const archived: Example = async ({ alice }) => {
+    const { id } = await alice.build(type)
+    await alice.post(`${paths[type]}/${id}/archive`)
+    return at(id)
+  }
   return {
     [`list${name}`]: nothing,
     [`create${name}`]: async () => ({ body: values }),
@@ -74,7 +79,7 @@ function records(name: string, type: string, values: Record<string, unknown>): R
     [`delete${name}`]: built(type),
     [`restore${name}`]: deleted,
     [`archive${name}`]: built(type),
-    [`unarchive${name}`]: built(type),
+    [`unarchive${name}`]: archived,
     [`bulk${name}`]: async () => ({ body: { operations: [{ op: 'create', data: values }] } }),
     [`upsert${name}`]: async () => ({ params: { externalId: unique('key') }, body: values }),
     [`list${name}Activities`]: built(type),
@@ -95,7 +100,11 @@ function duplicates(name: string, type: string, values: Record<string, unknown>)
     [`listDuplicatesOf${name}`]: built(type),
     [`check${name}Duplicates`]: async () => ({ body: values }),
     [`dismiss${name}Duplicates`]: async (cast) => ({ body: { ids: await two(cast) } }),
-    [`undismiss${name}Duplicates`]: async (cast) => ({ body: { ids: await two(cast) } }),
+    [`undismiss${name}Duplicates`]: async (cast) => {
+      const body = { ids: await two(cast) }
+      await cast.alice.post(`${paths[type]}/duplicates/dismiss`, body)
+      return { body }
+    },
     [`merge${name}`]: async (cast) => {
       const [id = '', fromId] = await two(cast)
       return { ...at(id), body: { fromIds: [fromId] } }

@@ -11,7 +11,7 @@ export const onSettings: Examples = {
     ]
     return { ...at(into.id), body: { fromIds: [from.id] } }
   },
-  ...settings('CustomField', 'customField', () => customField(), { label: 'Region' }),
+  ...settings('CustomField', 'customField', () => customField(), { label: 'Where' }),
   restoreCustomField: async ({ alice }) => {
     const { id } = await alice.build('customField', customField())
     await alice.delete(`/custom-fields/${id}`)

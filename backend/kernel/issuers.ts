@@ -26,6 +26,8 @@ export const issuerSchema = z
     defaultRole: role.optional(),
     /** Whether who is not known becomes a member at his first sign-in. */
     jit: z.boolean().default(false),
+    /** Whether it sees to a second factor itself: else its `amr` says which sign-ins had one. */
+    secondFactor: z.boolean().default(false),
     /** Domains of email that are the issuer's to speak for: only in these is an existing account taken over. */
     domains: z.array(z.string().regex(/^[a-z0-9.-]+$/, 'must be a domain in small letters')).default([]),
     /** The page to which browsers go after a sign-in, with `code` or `error` in its query. */

@@ -53,7 +53,15 @@ export async function startOpenIdHouse(): Promise<OpenIdHouse> {
       key = await signingKey()
       encryptionKey = { ...(await signingKey()), alg: 'RSA-OAEP', use: 'enc' }
       const jwks = { keys: [key, encryptionKey] }
-      serve = new Provider(issuer, configuration(redirectUris, jwks, people)).callback()
+      const provider = new Provider(issuer, configuration(redirectUris, jwks, people))
+      // How somebody signed in is the session's to say, and its page asks nobody for a second factor.
+      Object.defineProperty(provider.Session.prototype, 'amr', {
+        get(this: { accountId?: string }) {
+          return people.get(this.accountId ?? '')?.amr
+        },
+        set: () => {},
+      })
+      serve = provider.callback()
     },
     mint: async () => {
       const form = { grant_type: 'client_credentials', client_id: 'robot', client_secret: 'the secret of the robot' }
@@ -119,7 +127,7 @@ const configuration = (
   },
   extraTokenClaims: (_ctx, token) => (token.kind === 'ClientCredentials' ? { ...people.get('robot') } : undefined),
   conformIdTokenClaims: false,
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'roles'] },
+  claims: { openid: ['sub', 'amr'], email: ['email', 'email_verified'], profile: ['name', 'roles'] },
   findAccount: (_ctx, sub) => ({
     accountId: sub,
     claims: async () => ({ sub, ...people.get(sub) }),

@@ -9,6 +9,8 @@ import { limitsOf, type Plans } from './plans.ts'
 /** How a tenant stands with the platform. */
 export interface Standing {
   readonly suspended: boolean
+  /** Whether everybody needs a second factor by now. */
+  readonly asksForFactor: boolean
   /** Calls of all its users and keys together within a minute; null: as many as they like. */
   readonly callsPerMinute: number | null
 }
@@ -50,26 +52,44 @@ export function createStandings(read: (tenantId: string) => Tx, plans: Plans): S
   }
 }
 
-/** An authenticator that lets nobody of a suspended tenant in, with whatever token, and knows how many calls a tenant has. */
+/** 403: the tenant asks for a second factor, and none was shown. */
+const enrolmentRequired = (): Problem =>
+  new Problem(
+    403,
+    'TWO_FACTOR_ENROLMENT_REQUIRED',
+    'This tenant asks for a second factor: enable one at /auth/2fa/enable or /auth/passkeys, or sign in with the one you have',
+  )
+
+/**
+ * An authenticator that lets nobody of a suspended tenant in, with whatever token, and asks whoever lacks a second factor
+ * for it where his tenant does. It knows how many calls a tenant has.
+ */
 export function holdingTenants(own: Authenticator, standings: Standings): Authenticator {
   const held = async (signedIn: SignedIn): Promise<SignedIn> => {
-    const { suspended, callsPerMinute } = await standings.of(signedIn.ctx.tenantId)
+    const { suspended, asksForFactor, callsPerMinute } = await standings.of(signedIn.ctx.tenantId)
     if (suspended) throw tenantSuspended()
-    return { ...signedIn, callsPerMinute }
+    const pending = asksForFactor && signedIn.lacksFactor ? enrolmentRequired() : undefined
+    return { ...signedIn, pending, callsPerMinute }
   }
   return {
     identify: async (token, caller) => {
       const who = await own.identify(token, caller)
       return who.operator ? who : held(who)
     },
-    authenticate: async (token, caller) => held(await own.authenticate(token, caller)),
+    authenticate: async (token, caller) => {
+      const known = await held(await own.authenticate(token, caller))
+      if (known.pending) throw known.pending
+      return known
+    },
   }
 }
 
 async function load(tx: Tx, plans: Plans): Promise<Standing> {
   const [row] = await tx.query(sql`
-    select suspended_at is not null as suspended, plan, limits from tenants where id = ${tx.ctx.tenantId}`)
+    select suspended_at is not null as suspended, plan, limits,
+      coalesce((settings ->> 'requireTwoFactorFrom')::date::timestamp at time zone 'UTC' <= now(), false) as "asksForFactor"
+    from tenants where id = ${tx.ctx.tenantId}`)
   if (!row) throw notFound()
   const { callsPerMinute } = limitsOf(plans, { plan: row.plan, limits: row.limits })
-  return { suspended: row.suspended, callsPerMinute }
+  return { suspended: row.suspended, asksForFactor: row.asksForFactor, callsPerMinute }
 }

@@ -8,6 +8,8 @@ export interface SignedIn {
   readonly operator?: undefined
   /** What he must do first; until then only routes that say `whilePending` serve him, all others throw it. */
   readonly pending?: Problem | undefined
+  /** Whether he is somebody who has shown no second factor, which his tenant may ask for. */
+  readonly lacksFactor?: boolean
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
   /** Calls that the tenant's plan gives all its users and keys within a minute; null or absent: as many as they like. */

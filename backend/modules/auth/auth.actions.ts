@@ -18,7 +18,7 @@ import type { AuthDeps } from './deps.ts'
 import { callerCtx, memberCtx } from './members.ts'
 import type { OperatorSignIn } from './operators.ts'
 import { deviceOf, judge } from './rotation.ts'
-import { type SecondFactor, secondFactor, tellOfRecovery } from './second-factor.ts'
+import { type SecondFactor, type ShownFactor, secondFactor, tellOfRecovery } from './second-factor.ts'
 import { accessTokenSeconds, hashToken } from './tokens.ts'
 import { askToVerifyEmail } from './verification.ts'
 
@@ -108,17 +108,18 @@ export async function login(
   })
 }
 
-/** Signs in a member whom somebody else has recognised: an OpenID issuer, say. */
+/** Signs in a member whom somebody else has recognised: an OpenID issuer, say, which may have seen a second factor. */
 export async function signInMember(
   deps: AuthDeps,
   caller: Caller,
-  { tenantId, userId }: { tenantId: string; userId: string },
+  { tenantId, userId, factor }: { tenantId: string; userId: string; factor: boolean },
 ): Promise<SignIn> {
   const ctx = await memberCtx(deps, caller, tenantId, userId)
   return deps.db.transaction(ctx, async (tx) => {
     const [user] = await tx.query(sql`
       select account_id as "accountId" from users where tenant_id = ${tenantId} and id = ${userId}`)
-    return startSession(deps, tx, { id: user?.accountId, credentialsVersion: null }, userId, caller, null)
+    const account = { id: user?.accountId, credentialsVersion: null }
+    return startSession(deps, tx, account, userId, caller, factor ? 'issuer' : null)
   })
 }
 
@@ -193,14 +194,14 @@ export async function startSession(
   account: SeenAccount,
   userId: string,
   caller: Caller,
-  secondFactor: 'totp' | 'passkey' | null = null,
+  shownFactor: ShownFactor | null = null,
 ): Promise<SignIn> {
   const sessionId = newId()
   const token = deps.tokens.refreshToken(sessionId, 1)
   await tx.query(sql`
     insert into sessions (tenant_id, id, user_id, token_hash, user_agent, ip, second_factor, expires_at)
     values (${tx.ctx.tenantId}, ${sessionId}, ${userId}, ${hashToken(token)}, ${caller.userAgent}, ${caller.ip},
-            ${secondFactor}, now() + make_interval(days => ${sessionDays}))`)
+            ${shownFactor}, now() + make_interval(days => ${sessionDays}))`)
   const [entry] = await tx.query(sql`
     select enter_tenant(${account.id}, ${tx.ctx.tenantId}, ${networkOf(caller.ip)}, ${account.credentialsVersion}) as open`)
   if (!entry?.open) throw unauthenticated('A password or second factor was changed meanwhile; sign in again')

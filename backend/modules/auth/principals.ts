@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
 import { type Actor, type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
-import { forbidden, Problem, unauthenticated } from '../../kernel/errors.ts'
+import { forbidden, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Authenticator, SignedIn } from '../../kernel/http/authenticator.ts'
 import type { Caller } from '../../kernel/http/route.ts'
@@ -17,8 +17,8 @@ interface Principal {
   readonly userId: string
   readonly name: string
   readonly rights: Rights
-  /** Whether the tenant asks for a second factor that was not shown in the session. */
-  readonly unshown: boolean
+  /** Whether no second factor was shown in the session. */
+  readonly lacksFactor: boolean
   /** Who acts in his name in this session. */
   readonly operator: Actor['operator'] | null
   readonly lastUsedAt: number
@@ -80,7 +80,7 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
       userAgent: caller.userAgent,
       lane: 'live',
     }
-    return { ctx, pending: principal.unshown ? enrolmentRequired() : undefined, expiresAt: claims.exp * 1000 }
+    return { ctx, lacksFactor: principal.lacksFactor, expiresAt: claims.exp * 1000 }
   }
   return {
     identify: async (token, caller) => {
@@ -91,11 +91,7 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
     },
     authenticate: async (token, caller) => {
       const claims = tokens.readAccess(token)
-      if (claims.tid !== undefined) {
-        const known = await signedIn(claims, caller)
-        if (known.pending) throw known.pending
-        return known
-      }
+      if (claims.tid !== undefined) return signedIn(claims, caller)
       await operators.identify(claims, caller)
       throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
     },
@@ -114,20 +110,19 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
 async function load(tx: Tx, sessionId: string, userId: string): Promise<Principal> {
   const [row] = await tx.query<MemberRow & SessionRow>(sql`
     select u.name, ${member}, s.operator, s.last_used_at as "lastUsedAt",
-      s.second_factor is null and s.operator is null
-        and coalesce((t.settings ->> 'requireTwoFactorFrom')::date::timestamp at time zone 'UTC' <= now(), false) as unshown
-    from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id join tenants t on t.id = u.tenant_id
+      s.second_factor is null and s.operator is null as "lacksFactor"
+    from users u join sessions s on s.tenant_id = u.tenant_id and s.user_id = u.id
     where u.tenant_id = ${tx.ctx.tenantId} and u.id = ${userId} and u.active and u.deleted_at is null
       and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now()`)
   if (!row) throw unauthenticated('The session has ended')
-  const { name, operator, lastUsedAt, unshown, ...rest } = row
+  const { name, operator, lastUsedAt, lacksFactor, ...rest } = row
   return {
     userId: row.id,
     name,
     rights: compileRights(memberOf(rest)),
     operator,
     lastUsedAt: lastUsedAt.getTime(),
-    unshown,
+    lacksFactor,
   }
 }
 
@@ -135,7 +130,7 @@ interface SessionRow {
   readonly name: string
   readonly operator: NonNullable<Principal['operator']> | null
   readonly lastUsedAt: Date
-  readonly unshown: boolean
+  readonly lacksFactor: boolean
 }
 
 /** Who acts: of a user in whose name an operator acts, everything says so. */
@@ -154,13 +149,6 @@ function memberOf({ roleId, permissions, fieldRules, ...rest }: MemberRow): Memb
   if (roleId === null) return rest
   return { ...rest, own: permissions && fieldRules ? { permissions, fieldRules } : 'gone' }
 }
-
-const enrolmentRequired = (): Problem =>
-  new Problem(
-    403,
-    'TWO_FACTOR_ENROLMENT_REQUIRED',
-    'This tenant asks for a second factor: enable one at /auth/2fa/enable or /auth/passkeys, or sign in with the one you have',
-  )
 
 const loadUsers = (db: WorkerTx, users: readonly UserKey[]) =>
   db.query<UserKey & MemberRow>(sql`

@@ -1,4 +1,4 @@
-import sql from 'sql-template-tag'
+import sql, { type Sql } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { Problem, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
@@ -26,6 +26,15 @@ export async function secondFactor(
   }
   return showCode(deps, caller, accountId, totp, code, () => unauthenticated('The code is wrong, or was used before'))
 }
+
+/** How the second factor of a session was shown: to us, or to the issuer that signed its owner in. */
+export type ShownFactor = 'totp' | 'passkey' | 'issuer'
+
+/**
+ * The factor of a session `s` that is the account's own: what an issuer has seen counts in the tenant that takes its word,
+ * and neither in another nor for the account.
+ */
+export const ownFactor: Sql = sql`nullif(s.second_factor, 'issuer')`
 
 /** Which second factors an account has, as its owner sees them. */
 export async function readFactors(

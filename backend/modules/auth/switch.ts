@@ -6,6 +6,7 @@ import type { Caller } from '../../kernel/http/route.ts'
 import { type SignIn, startSession } from './auth.actions.ts'
 import type { AuthDeps } from './deps.ts'
 import { memberCtx } from './members.ts'
+import { ownFactor } from './second-factor.ts'
 
 /** A tenant that somebody belongs to. */
 export interface Membership {
@@ -29,7 +30,7 @@ export const membershipsOf = async (tx: Tx): Promise<Membership[]> =>
  */
 export async function switchTenant(deps: AuthDeps, ctx: Ctx, caller: Caller, tenantId: string): Promise<SignIn> {
   const [found] = await deps.db.tenant(ctx).query(sql`
-    select u.account_id as id, credentials_version_of(u.account_id) as "credentialsVersion", m.user_id, s.second_factor
+    select u.account_id as id, credentials_version_of(u.account_id) as "credentialsVersion", m.user_id, ${ownFactor} as second_factor
     from users u cross join lateral find_membership_in(u.account_id, ${tenantId}) m
       join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId} and s.ended_at is null
     where u.tenant_id = ${ctx.tenantId} and u.id = ${ctx.actor.id}`)

@@ -7,7 +7,7 @@ import { type Account, ownAccount } from './account.queries.ts'
 import { findTotp, newRecoveryCodes, newSeed, seedPurpose, stepOf } from './codes.ts'
 import type { AuthDeps } from './deps.ts'
 import { provedAccount } from './password.actions.ts'
-import { codeClaim, readFactors, showCode } from './second-factor.ts'
+import { codeClaim, ownFactor, readFactors, showCode } from './second-factor.ts'
 
 /** Proposes a second factor to who is signed in; it counts once a code of it was shown. */
 export async function proposeTotp(
@@ -66,8 +66,8 @@ export async function renewRecoveryCodes(deps: AuthDeps, ctx: Ctx, password: str
 export async function refuseWeakSession(tx: Tx, accountId: string): Promise<void> {
   const { totp, passkeys } = await readFactors(tx, accountId)
   const [session] = await tx.query(sql`
-    select second_factor from sessions where tenant_id = ${tx.ctx.tenantId} and id = ${tx.ctx.sessionId}`)
-  if ((totp || passkeys > 0) && !session?.second_factor)
+    select ${ownFactor} as shown from sessions s where tenant_id = ${tx.ctx.tenantId} and id = ${tx.ctx.sessionId}`)
+  if ((totp || passkeys > 0) && !session?.shown)
     throw forbidden('Sign in with the second factor that you have before you add another')
 }
 

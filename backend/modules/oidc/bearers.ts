@@ -10,7 +10,7 @@ import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Issuer } from '../../kernel/issuers.ts'
 import type { Rights } from '../../kernel/rights.ts'
-import { givesRoles } from './claims.ts'
+import { givesRoles, showsFactor } from './claims.ts'
 import { admit, type Known } from './people.ts'
 import type { Provider } from './providers.ts'
 
@@ -29,6 +29,7 @@ interface Principal {
 
 interface Accepted extends Known {
   readonly issuer: Issuer
+  readonly lacksFactor: boolean
   readonly exp: number
 }
 
@@ -47,7 +48,8 @@ export function openidBearer(deps: BearerDeps): Bearer & Pick<Recall<unknown>, '
     const claims = await provider.verify(token)
     try {
       const known = await admit(deps, provider.issuer, claims, 'bearer', causeOf(caller))
-      return { ...known, issuer: provider.issuer, exp: claims.exp }
+      const lacksFactor = !showsFactor(provider.issuer, claims)
+      return { ...known, issuer: provider.issuer, lacksFactor, exp: claims.exp }
     } catch (error) {
       // Nobody of ours: whoever that is, he has not signed in here.
       throw error instanceof Problem && error.status === 403 ? unauthenticated(error.message) : error
@@ -60,7 +62,7 @@ export function openidBearer(deps: BearerDeps): Bearer & Pick<Recall<unknown>, '
       const known = accepted.get(token) ?? accept(token, caller)
       accepted.set(token, known, { noUpdateTTL: true })
       known.catch(() => accepted.delete(token))
-      const { tenantId, userId, issuer, exp } = await known
+      const { tenantId, userId, issuer, lacksFactor, exp } = await known
       if (exp * 1000 <= Date.now()) throw unauthenticated('The access token has expired')
       const principal = await principals.recall(tenantId, `${issuer.id} ${userId}`, () =>
         load(deps, issuer, tenantId, userId),
@@ -75,7 +77,7 @@ export function openidBearer(deps: BearerDeps): Bearer & Pick<Recall<unknown>, '
         lane: 'live',
         ...causeOf(caller),
       }
-      return { ctx, expiresAt: exp * 1000 }
+      return { ctx, lacksFactor, expiresAt: exp * 1000 }
     },
     forget: principals.forget,
   }

@@ -46,6 +46,23 @@ export function personOf(issuer: Issuer, claims: RawClaims, occasion: Occasion):
   }
 }
 
+/** What each method of RFC 8176 proves: something that one knows, has or is. */
+const provedBy: ReadonlyMap<unknown, 'known' | 'had' | 'been'> = new Map(
+  Object.entries({
+    ...{ pwd: 'known', pin: 'known', kba: 'known' },
+    ...{ otp: 'had', hwk: 'had', swk: 'had', pop: 'had', sc: 'had', sms: 'had', tel: 'had' },
+    ...{ face: 'been', fpt: 'been', iris: 'been', retina: 'been', vbm: 'been' },
+  }),
+)
+
+/** Whether somebody has shown his issuer a second factor: it says so (`mfa`), names methods of two kinds, or sees to it always. */
+export function showsFactor({ secondFactor }: Issuer, { amr }: RawClaims): boolean {
+  if (secondFactor) return true
+  if (!Array.isArray(amr)) return false
+  const kinds = new Set(amr.map((method) => provedBy.get(method)).filter((kind) => kind !== undefined))
+  return amr.includes('mfa') || kinds.size > 1
+}
+
 /** Whether an issuer's claims say who may in: else whoever it knows may. */
 export const givesRoles = ({ roles }: Issuer): boolean => Object.keys(roles).length > 0
 

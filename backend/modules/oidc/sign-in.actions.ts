@@ -8,6 +8,7 @@ import { invalidMember, Problem, unauthenticated } from '../../kernel/errors.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { isId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
+import { showsFactor } from './claims.ts'
 import { admit, type Known } from './people.ts'
 import type { Provider } from './providers.ts'
 
@@ -85,8 +86,8 @@ export async function finish(
   const { tenantId, userId } = await admit(deps, provider.issuer, claims, 'sign-in', { requestId, ip, userAgent })
   const code = `${tenantId}.${randomBytes(32).toString('base64url')}`
   await deps.db.tenant(systemCtx(tenantId)).query(sql`
-    insert into openid_codes (tenant_id, code_hash, user_id, challenge, expires_at)
-    values (${tenantId}, ${hash(code)}, ${userId}, ${challenge}, now() + make_interval(secs => ${codeSeconds}))`)
+    insert into openid_codes (tenant_id, code_hash, user_id, factor, challenge, expires_at)
+    values (${tenantId}, ${hash(code)}, ${userId}, ${showsFactor(provider.issuer, claims)}, ${challenge}, now() + make_interval(secs => ${codeSeconds}))`)
   return code
 }
 
@@ -119,17 +120,28 @@ async function claimsOf(
   }
 }
 
+/** A user who has signed in at his issuer. */
+export interface SignedInThere extends Known {
+  /** Whether he has shown a second factor there. */
+  readonly factor: boolean
+}
+
 /** Changes a code for who signed in. 401 when it was used, is too old, or asked for by another than who began. */
-export async function redeem(db: Database, code: string, verifier: string | undefined): Promise<Known> {
+export async function redeem(db: Database, code: string, verifier: string | undefined): Promise<SignedInThere> {
   const [tenantId = ''] = code.split('.', 1)
   const [found] = isId(tenantId)
-    ? await db.tenant(systemCtx(tenantId)).query<{ userId: string; challenge: string | null; fresh: boolean }>(sql`
+    ? await db.tenant(systemCtx(tenantId)).query<Redeemed>(sql`
         delete from openid_codes where tenant_id = ${tenantId} and code_hash = ${hash(code)}
-        returning user_id as "userId", challenge, expires_at > now() as fresh`)
+        returning user_id as "userId", factor, challenge, expires_at > now() as fresh`)
     : []
   const bound = found?.challenge == null || found.challenge === hash(verifier ?? '').toString('base64url')
   if (!found?.fresh || !bound) throw unauthenticated('The code is not good any more; begin the sign-in again')
-  return { tenantId: tenantId.toLowerCase(), userId: found.userId }
+  return { tenantId: tenantId.toLowerCase(), userId: found.userId, factor: found.factor }
+}
+
+interface Redeemed extends Omit<SignedInThere, 'tenantId'> {
+  readonly challenge: string | null
+  readonly fresh: boolean
 }
 
 const hash = (text: string): Buffer => createHash('sha256').update(text).digest()

@@ -4,9 +4,8 @@ import { notFound } from '../../kernel/errors.ts'
 import { printCookie, readCookie } from '../../kernel/http/cookie.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
 import { type Answer, type Caller, publicRoute, type Route } from '../../kernel/http/route.ts'
-import type { Known } from './people.ts'
 import type { Provider } from './providers.ts'
-import { attemptSeconds, begin, finish, redeem, type SignInDeps, take } from './sign-in.actions.ts'
+import { attemptSeconds, begin, finish, redeem, type SignedInThere, type SignInDeps, take } from './sign-in.actions.ts'
 
 /** The routes of signing in with an issuer. */
 export interface SignInRoutes extends SignInDeps {
@@ -15,7 +14,7 @@ export interface SignInRoutes extends SignInDeps {
   /** What a sign-in answers, here and with a password. */
   readonly signInSchema: z.ZodType
   /** Starts a session of ours and answers as a sign-in does. */
-  signIn(caller: Caller, known: Known, cookie: boolean | undefined): Promise<Answer>
+  signIn(caller: Caller, known: SignedInThere, cookie: boolean | undefined): Promise<Answer>
 }
 
 const tag = 'auth'

@@ -153,7 +153,8 @@ async function joined(tx: Tx, house: House, contact: Values, companyId: string |
   const contacts = house.repository('contact')
   const id = String(contact.id)
   const may = reaches(tx.ctx.rights.scope('contact', 'update'), belongingOf(contacts.entity, contact))
-  if (may && companyId !== null && contact.companyId === null) await contacts.update(tx, id, { companyId })
+  if (may && companyId !== null && contact.companyId === null)
+    await contacts.update(tx, id, { companyId }, { given: [companyId] })
   return id
 }
 
@@ -183,9 +184,11 @@ async function make(
 ): Promise<string> {
   const own = typeof said.customFields === 'object' ? said.customFields : {}
   const customFields = { ...(await sameFields(tx, house, type, lead)), ...own }
+  const { companyId, contactIds = [] } = values
+  const given = [companyId, contactIds].flat().filter((id) => typeof id === 'string')
   try {
     const whole = { tags: lead.tags, ...values, ...named(said), customFields }
-    return (await house.repository(type).create(tx, whole)).id
+    return (await house.repository(type).create(tx, whole, { given })).id
   } catch (error) {
     if (!(error instanceof Problem) || !error.errors || error.status !== 400) throw error
     throw invalid(error.errors.map((member) => ({ ...member, path: `${type}.${member.path}` })))

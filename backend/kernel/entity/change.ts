@@ -6,6 +6,7 @@ import type { Change } from '../events/event.ts'
 import type { CustomWrite } from './custom.ts'
 import type { Entity } from './define.ts'
 import { unwritableOf } from './field-rules.ts'
+import { readsOf, readsParameters, readsShape } from './references.ts'
 import type { Registry } from './registry.ts'
 import { scopeShape, scopeUsers } from './scope.ts'
 import type { Changed, Expected } from './stored.ts'
@@ -26,6 +27,8 @@ export interface Wanted {
   readonly whole?: boolean
   /** Members that we work out ourselves, read-only ones too. */
   readonly derived?: Values
+  /** Records from which it follows: that they are referred to asks nobody what he reads. */
+  readonly given?: readonly string[]
   /** What changed of parts that stand in tables of their own: the event tells it beside the members. */
   readonly parts?: readonly Change[]
 }
@@ -54,13 +57,18 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       whole: complete = false,
       derived = {},
       parts = [],
+      given = [],
     } = wanted
     // What follows from a change elsewhere (`all`) asks nobody what he sees.
     const sight = shape.scope === 'all' ? 'all' : tx.ctx.rights.scope(entity.type, 'read')
+    const set = writable.filter((name) => values[name] !== undefined)
+    const reads = readsOf(entity, set, registry, tx.ctx.rights)
     const whole: ChangeShape = {
       ...shape,
       sight,
-      names: [...writable.filter((name) => values[name] !== undefined), ...Object.keys(derived)],
+      reads,
+      withGiven: given.length > 0,
+      names: [...set, ...Object.keys(derived)],
       merged,
       withReadOnly: Object.keys(readOnly).length > 0,
       withVersion: expected !== null,
@@ -70,7 +78,8 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
       withParts: parts.length > 0,
       derived: Object.keys(derived),
     }
-    const made = plans(JSON.stringify([whole, scopeShape(shape.scope), scopeShape(sight)], withoutHolders), (bind) =>
+    const kinds = [scopeShape(shape.scope), scopeShape(sight), ...readsShape(reads)]
+    const made = plans(JSON.stringify([whole, kinds], withoutHolders), (bind) =>
       changeSql(entity, whole, registry, bind),
     )
     try {
@@ -81,6 +90,8 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
           versions: expected,
           holders: scopeUsers(shape.scope),
           seers: scopeUsers(sight),
+          ...readsParameters(reads),
+          given,
           readOnly: JSON.stringify(readOnly),
           parts: JSON.stringify(parts),
         }),
@@ -108,7 +119,7 @@ function refusal(tx: Tx, { type }: Entity, { scope, fixed = {} }: Pick<ChangeSha
 
 /** A plan is the same whoever holds the records. */
 const withoutHolders = (key: string, value: unknown): unknown =>
-  key === 'scope' || key === 'sight' ? undefined : value
+  key === 'scope' || key === 'sight' || key === 'reads' ? undefined : value
 
 function refuseTaken({ type }: Entity, names: readonly string[]): void {
   if (names.length > 0)

@@ -23,7 +23,7 @@ import type { CustomField } from './custom.ts'
 import { columnOf, type Entity } from './define.ts'
 import { type CursorPart, listSql, listValues } from './list-plan.ts'
 import { fieldOf, readListQuery } from './list-query.ts'
-import { missingSql } from './references.ts'
+import { missingSql, readsOf, readsParameters } from './references.ts'
 import { createRegistry } from './registry.ts'
 import { scopeUsers } from './scope.ts'
 
@@ -119,15 +119,18 @@ test.each(nouns.filter(({ shareable }) => shareable).map((entity) => ({ path: en
   },
 )
 
-test.each([
-  [contact, 'companyId'],
-  [deal, 'contactIds'],
-  [note, 'related'],
-])('what a $type refers to in %s is looked up by its key', async (entity, member) => {
-  const whole = { withOld: false, withUsers: false }
+test.each(
+  [contact, deal, note].flatMap((entity) =>
+    (['all', { userIds: holders.many, shares: 'read' }] as const).map((scope) => ({ entity, scope })),
+  ),
+)('what a $entity.type refers to is looked up by its key, whatever one may read: $scope', async ({ entity, scope }) => {
+  const member = { contact: 'companyId', deal: 'contactIds' }[entity.type] ?? 'related'
+  const reads = readsOf(entity, [member], registry, { userId: '', role: '', scope: () => scope })
+  const whole = { reads, withGiven: false, withUsers: false, withOld: false, derived: [] }
   const made = plan((bind) => `select ${missingSql(entity, [member], registry, bind, whole)}`)
   const id = '00000000-0000-7000-8000-000000000001'
-  const values = { companyId: id, contactIds: [id], related: JSON.stringify([{ type: 'deal', id }]) }
+  const related = JSON.stringify([{ type: 'deal', id }])
+  const values = { companyId: id, contactIds: [id], related, ...readsParameters(reads) }
   expect((await costsOfStatement(fill(made, { tenant: crowd.tenantId, ...values }), member)).filter(isTooMuch)).toEqual(
     [],
   )

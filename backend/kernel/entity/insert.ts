@@ -6,6 +6,7 @@ import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
 import type { CustomWrite } from './custom.ts'
 import { type Entity, isNeverNull } from './define.ts'
+import { readsOf, readsParameters, readsShape } from './references.ts'
 import type { Registry } from './registry.ts'
 import type { Replayed, Stored } from './stored.ts'
 import { type CreateShape, createManySql, createSql } from './write-plan.ts'
@@ -29,6 +30,8 @@ export interface NewRecord {
   readonly values: Values
   readonly custom: CustomWrite | null
   readonly data: Values
+  /** Records from which it follows: that it refers to them asks nobody what he reads. */
+  readonly given?: readonly string[]
 }
 
 /** What became of one of many: the record, or the members whose references do not resolve. */
@@ -49,24 +52,32 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
   const plans = planCache()
   const writable = writableOf(entity)
 
-  const shapeOf = (record: NewRecord, withKey: boolean): { shape: CreateShape; values: Values; name: string } => {
-    const { custom } = record
+  const shapeOf = (
+    { ctx }: Tx,
+    record: NewRecord,
+    withKey: boolean,
+  ): { shape: CreateShape; values: Values; name: string } => {
+    const { custom, given = [] } = record
     const values = custom ? { ...record.values, customFields: withoutNulls(custom.values) } : record.values
     const isSet = (name: string): boolean =>
       values[name] !== undefined && !(values[name] === null && isNeverNull(entity.all[name]))
-    const shape = { names: writable.filter(isSet), withKey, withUsers: hasUsers(custom) }
-    return { shape, values, name: JSON.stringify(shape) }
+    const names = writable.filter(isSet)
+    const reads = readsOf(entity, names, registry, ctx.rights)
+    const shape = { names, withKey, withUsers: hasUsers(custom), withGiven: given.length > 0 }
+    return { shape: { ...shape, reads }, values, name: JSON.stringify([shape, readsShape(reads)]) }
   }
 
   const one: Insert['one'] = async (tx, record, key) => {
     refuseCreate(tx, entity)
-    const { id, custom, data } = record
-    const { shape, values, name } = shapeOf(record, key !== null)
+    const { id, custom, data, given } = record
+    const { shape, values, name } = shapeOf(tx, record, key !== null)
     const made = plans(name, (bind) => createSql(entity, shape, registry, bind))
     const parameters = {
       ...writeParameters(tx, entity, values, custom, data),
       ...(key ? keyParameters(tx, key, `/api/v1/${entity.path}/${id}`) : {}),
+      ...readsParameters(shape.reads),
       id,
+      given,
     }
     for (let attempt = 1; ; attempt++) {
       try {
@@ -89,15 +100,15 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
 
   const many: Insert['many'] = async (tx, records) => {
     refuseCreate(tx, entity)
-    const groups = Map.groupBy(records, (record) => shapeOf(record, false).name)
+    const groups = Map.groupBy(records, (record) => shapeOf(tx, record, false).name)
     const made = new Map<string, Made>()
     for (const [name, group] of groups) {
       const [first] = group
       if (!first) continue
-      const { shape } = shapeOf(first, false)
+      const { shape } = shapeOf(tx, first, false)
       const statement = plans(`many ${name}`, (bind) => createManySql(entity, shape, registry, bind))
-      const rows = group.map((record) => rowOf(record, shapeOf(record, false).values))
-      const parameters = { ...signed(tx, first.data), rows: JSON.stringify(rows) }
+      const rows = group.map((record) => rowOf(record, shapeOf(tx, record, false).values))
+      const parameters = { ...signed(tx, first.data), ...readsParameters(shape.reads), rows: JSON.stringify(rows) }
       const found = await tx.query(fill(statement, parameters)).catch((error: unknown) => {
         throw translated(error)
       })

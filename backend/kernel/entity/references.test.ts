@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { recordTypes } from '../../entities/records.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
-import { type Client, eventually } from '../../test/client.ts'
+import { type Client, eventually, paths } from '../../test/client.ts'
 
 let house: TestApp
 let alice: Client
@@ -12,6 +14,8 @@ beforeAll(async () => {
   ;({ alice, charlie } = house)
 })
 afterAll(() => house.stop())
+
+type Result = { status: number; problem?: Record<string, unknown> }
 
 const nobodysId = '01900000-0000-7000-8000-000000000000'
 
@@ -84,6 +88,112 @@ describe('a reference that does not resolve is 400 and named', () => {
       'ownerId',
       'stageId',
     ])
+  })
+})
+
+describe('a record that one may not read', () => {
+  /** Reads and changes what is his own, and nothing else. */
+  let owen: Client
+
+  beforeAll(async () => {
+    const permissions = recordTypes.flatMap((resource) =>
+      ['read', 'create', 'update', 'delete'].map((action) => ({ resource, action, scope: 'own' })),
+    )
+    const role = await alice.build('role', { name: 'Own records', permissions })
+    owen = await house.join('Owen', 'member', { roleId: role.id })
+  })
+
+  const related = (type: string, id: string) => [{ type, id }]
+  const all = recordTypes.map((type) => [type, (id: string) => related(type, id)] as const)
+  const single = (type: string) => [[type, (id: string) => id]] as const
+  const several = [['contact', (id: string) => [id]]] as const
+  const people = (['contact', 'lead'] as const).map((type) => [type, (id: string) => related(type, id)] as const)
+
+  test.each([
+    ['contact', 'companyId', single('company'), { lastName: 'x' }],
+    ['company', 'parentId', single('company'), { name: 'x' }],
+    ['deal', 'companyId', single('company'), { name: 'x' }],
+    ['deal', 'contactIds', several, { name: 'x' }],
+    ['task', 'parentId', single('task'), { title: 'x' }],
+    ['task', 'related', all, { title: 'x' }],
+    ['note', 'related', all, { body: 'x' }],
+    ['interaction', 'related', all, { type: 'call' }],
+    ['interaction', 'participants', people, { type: 'call' }],
+  ] as const)('is none for the %s and its %s, by whatever way', async (noun, member, targets, whole) => {
+    const path = paths[noun] ?? ''
+    const held = { assigneeIds: [owen.userId] }
+    const own = await owen.build(noun, {
+      ...whole,
+      ...(noun === 'task' ? held : {}),
+      externalId: `own-${noun}-${member}`,
+    })
+    for (const [type, value] of targets) {
+      const unseen = await alice.build(type)
+      const tried = async (id: string) => {
+        const data = { ...whole, [member]: value(id) }
+        const create = { op: 'create', data }
+        const bulk = await owen.post(`${path}/bulk`, {
+          operations: [create, create, { op: 'update', id: own.id, data }],
+        })
+        const answers = [
+          await owen.post(path, data),
+          await owen.post(path, data, { 'Idempotency-Key': randomUUID() }),
+          await owen.patch(`${path}/${own.id}`, data),
+          await owen.put(`${path}/${own.id}`, { ...data, ...(noun === 'task' ? held : {}) }),
+          await owen.put(`${path}/by-external-id/new-${noun}-${member}-${type}`, data),
+          ...bulk.body.results.map(({ status, problem }: Result) => ({ status, body: problem })),
+        ]
+        return answers.map(({ status, body }) => [status, body?.code, body?.errors?.[0]])
+      }
+      const refused = await tried(unseen.id)
+      expect(refused).toEqual(await tried(nobodysId))
+      expect(refused).toEqual(
+        refused.map(() => [
+          400,
+          'VALIDATION_FAILED',
+          expect.objectContaining({ path: member, code: 'invalid_reference' }),
+        ]),
+      )
+    }
+    // What is shared with him he may refer to, and what somebody else referred to before him stays.
+    const [[type, value]] = targets
+    const [seen, unseen] = [await alice.build(type), await alice.build(type)]
+    await alice.put(`${paths[type]}/${seen.id}/shares`, { shares: [{ userId: owen.userId, access: 'read' }] })
+    const at = `${path}/${own.id}`
+    expect((await owen.patch(at, { [member]: value(seen.id) })).status).toBe(200)
+    expect((await alice.patch(at, { [member]: value(unseen.id) })).status).toBe(200)
+    const same = { ...whole, [member]: value(unseen.id), ...(noun === 'task' ? held : {}) }
+    expect((await owen.patch(at, same)).status).toBe(200)
+    expect((await owen.put(at, same)).status).toBe(200)
+    if (!Array.isArray(value(seen.id))) return
+    const both = { [member]: [value(unseen.id), value(seen.id)].flat() }
+    expect((await owen.patch(at, both)).status).toBe(200)
+    const more = { [member]: [value(unseen.id), value((await alice.build(type)).id)].flat() }
+    expect((await owen.patch(at, more)).status).toBe(400)
+  })
+
+  test('is no product of a line and nothing to comment on', async () => {
+    const deal = await owen.build('deal')
+    const [product, contact] = [await alice.build('product'), await alice.build('contact')]
+    for (const productId of [product.id, nobodysId]) {
+      const { status, body } = await owen.post(`/deals/${deal.id}/line-items`, { productId, unitPrice: 1 })
+      expect([status, body.errors[0].path]).toEqual([400, 'productId'])
+    }
+    expect((await owen.post(`/contacts/${contact.id}/comments`, { body: 'x' })).status).toBe(404)
+  })
+
+  test('is a reference nevertheless where it follows from what one may read', async () => {
+    const company = await alice.build('company')
+    const contact = await alice.build('contact', { ownerId: owen.userId, companyId: company.id })
+    const lead = await owen.build('lead', { companyName: null })
+    const values = { contactId: contact.id, createDeal: true, duplicates: 'ignore', deal: { name: 'Follows' } }
+    const converted = await owen.post(`/leads/${lead.id}/convert`, values)
+    expect([converted.status, converted.body.convertedCompanyId]).toEqual([200, company.id])
+    const deal = (await owen.get(`/deals/${converted.body.convertedDealId}`)).body
+    expect(deal).toMatchObject({ companyId: company.id, contactIds: [contact.id] })
+    const other = await owen.build('lead', { companyName: null })
+    const said = { ...values, deal: { name: 'Said', companyId: (await alice.build('company')).id } }
+    expect((await owen.post(`/leads/${other.id}/convert`, said)).body.errors[0].path).toBe('deal.companyId')
   })
 })
 

@@ -5,6 +5,8 @@ export interface Target {
   readonly table: string
   /** SQL over alias `x`: whether a record may be newly referred to. */
   readonly live: string
+  /** The noun of records to which one may only refer where one may read them; absent: whoever writes may refer to them. */
+  readonly readAs?: Entity
 }
 
 /** All nouns of the house, by type and by path. Made by the composition root. */
@@ -26,7 +28,7 @@ export function createRegistry(entities: readonly Entity[], others: Readonly<Rec
       if (other) return other
       const entity = byType.get(type)
       if (!entity) throw new Error(`nothing is registered for references to ${type}`)
-      return { table: entity.table, live: 'x.deleted_at is null' }
+      return { table: entity.table, live: 'x.deleted_at is null', ...(entity.shareable ? { readAs: entity } : {}) }
     },
   }
 }

@@ -27,13 +27,13 @@ export interface Repository {
   readonly entity: Entity
   /** Throws 404 when it is not there or not for the caller. */
   get(tx: Tx, id: string, members?: readonly string[]): Promise<Stored>
-  create(tx: Tx, values: Values, options?: { id?: string; data?: Values }): Promise<Stored>
+  create(tx: Tx, values: Values, options?: Following & { id?: string }): Promise<Stored>
   /** Many records in a statement; each is made, or told what its references lack. A value that is taken fails all. */
   createMany(tx: Tx, records: readonly { id?: string; values: Values }[]): Promise<Made[]>
   /** A create in one round trip whose idempotency key commits with it. */
   createOnce(tx: Tx, values: Values, key: Key): Promise<Stored | Replayed>
   /** Absent leaves, null clears, a value sets. */
-  update(tx: Tx, id: string, values: Values, options?: { expected?: Expected; data?: Values }): Promise<Changed>
+  update(tx: Tx, id: string, values: Values, options?: Following & { expected?: Expected }): Promise<Changed>
   /** Every writable member is set: what is absent takes its default or null; an owner who is absent stays. */
   replace(tx: Tx, id: string, values: Values, options?: { expected?: Expected }): Promise<Changed>
   /** Sets what we work out ourselves, read-only members too, and tells what changed of the record's parts. */
@@ -52,6 +52,14 @@ export interface Repository {
   unarchive(tx: Tx, id: string, expected?: Expected): Promise<Changed>
   /** The record that has a key of its own; else the one into which the record that had it was merged. */
   findByExternalId(tx: Tx, externalId: string): Promise<{ id: string; merged: boolean } | null>
+}
+
+/** From what a write follows. */
+export interface Following {
+  /** What its event says beside the members. */
+  readonly data?: Values
+  /** Ids of records that it may refer to whether or not the caller reads them: he did not choose them. */
+  readonly given?: readonly string[]
 }
 
 export interface Derivation {
@@ -91,7 +99,7 @@ export function createRepository(entity: Entity, registry: Registry, customField
     id: string,
     sent: Values,
     whole: boolean,
-    options: { expected?: Expected; data?: Values },
+    options: Following & { expected?: Expected },
   ): Promise<Changed> => {
     refuseUnwritable(tx.ctx.rights, entity, namesOf(sent))
     const keptCustom = whole && unwritableOf(tx.ctx.rights, entity, ['customFields']).length > 0
@@ -135,10 +143,10 @@ export function createRepository(entity: Entity, registry: Registry, customField
       if (!row) throw notFound()
       return { id, version: row.version, json: row.doc }
     },
-    create: async (tx, values, { id = newId(), data = {} } = {}) => {
+    create: async (tx, values, { id = newId(), data = {}, given = [] } = {}) => {
       refuseUnwritable(tx.ctx.rights, entity, namesOf(values))
       const checked = await custom(tx, objectOf(values.customFields), true)
-      const made = await insert.one(tx, { id, values, custom: checked, data }, null)
+      const made = await insert.one(tx, { id, values, custom: checked, data, given }, null)
       if ('replayed' in made) throw new Error('a create without a key cannot be replayed')
       return made
     },

@@ -5,19 +5,17 @@ import { columnOf, type Entity } from './define.ts'
 import { documentSql, usedKeysSql } from './document.ts'
 import { changedChanges, createdChanges, eventSql } from './event-sql.ts'
 import type { Field } from './fields.ts'
-import { missingSql } from './references.ts'
+import { missingSql, type ReferenceShape, readers } from './references.ts'
 import type { Registry } from './registry.ts'
 import { scopeSql, takenSql } from './scope.ts'
 import { leavingSql, type SideChange, sideSql, tagsHeldSql } from './sides.ts'
 
 /** What a create is made of. */
-export interface CreateShape {
+export interface CreateShape extends ReferenceShape {
   /** Members that are given; the others take their defaults. */
   readonly names: readonly string[]
   /** Whether an idempotency key commits with it. */
   readonly withKey: boolean
-  /** Whether custom fields refer to users, which are to be checked. */
-  readonly withUsers: boolean
 }
 
 /**
@@ -53,7 +51,7 @@ export function createManySql(entity: Entity, shape: CreateShape, registry: Regi
   const ofEach =
     (alias: string): Binder =>
     (parameter, type) => {
-      if (ofAll.has(parameter)) return bind(parameter, type)
+      if (ofAll.has(parameter) || parameter.startsWith(readers)) return bind(parameter, type)
       columns.set(parameter, type)
       return `${alias}."p_${parameter}"`
     }
@@ -87,8 +85,8 @@ const ofAll: ReadonlySet<string> = new Set([
   'data',
 ])
 
-const missingOf = (entity: Entity, { names, withUsers }: CreateShape, registry: Registry, bind: Binder): string =>
-  missingSql(entity, names, registry, bind, { withOld: false, withUsers })
+const missingOf = (entity: Entity, shape: CreateShape, registry: Registry, bind: Binder): string =>
+  missingSql(entity, shape.names, registry, bind, { ...shape, withOld: false, derived: [] })
 
 function insertSql(entity: Entity, names: readonly string[], registry: Registry, ofEach: Binder, bind: Binder): string {
   const columns: string[] = ['tenant_id', 'id', 'created_at', 'updated_at', 'created_by_id']
@@ -108,7 +106,7 @@ const createdSql = (entity: Entity, ofEach: Binder, bind: Binder): string =>
   eventSql(entity, `'${entity.type}.created'`, createdChanges, 'after n', { id: ofEach('eventId', 'uuid') }, bind)
 
 /** What a change is made of. */
-export interface ChangeShape {
+export interface ChangeShape extends ReferenceShape {
   /** Members that are set from parameters. */
   readonly names: readonly string[]
   /** Columns that are set to SQL (`deleted_at`: `now()`). */
@@ -125,8 +123,6 @@ export interface ChangeShape {
   readonly merged: readonly string[]
   readonly withReadOnly: boolean
   readonly withVersion: boolean
-  /** Whether custom fields refer to users, which are to be checked. */
-  readonly withUsers: boolean
   /** Whether members that were left out take what a create would give them: the tenant's currency. An owner stays. */
   readonly whole: boolean
   /** Those of them that the caller may not write: they stay what they are. */
@@ -161,7 +157,7 @@ export function changeSql(entity: Entity, shape: ChangeShape, registry: Registry
        ${scopeSql(entity, shape.scope, 'o', bind, 'holders')} as allowed,
        ${takenSql(entity, shape.scope, sets, bind, 'holders')} as taken,
        ${alteredSql(entity, shape, bind)} as altered,
-       ${shape.known ? `'{}'::text[]` : missingSql(entity, shape.names, registry, bind, { withOld: true, withUsers: shape.withUsers })} as missing
+       ${shape.known ? `'{}'::text[]` : missingSql(entity, shape.names, registry, bind, { ...shape, withOld: true })} as missing
        from old o)`,
     `new as (update ${entity.table} r
        set ${[...pairs.map(([column, value]) => `${column} = ${value}`), ...stampsOf(entity, bind)].join(', ')}

@@ -294,6 +294,20 @@ describe('undo', () => {
     expect([again.status, again.body.undo]).toEqual([200, undone.body.undo])
   })
 
+  test('gives back what a record referred to, also what one may not read', async () => {
+    const may = (resource: string) => ['read', 'create', 'update'].map((action) => ({ resource, action, scope: 'own' }))
+    const role = await alice.build('role', { name: 'Own', permissions: [...may('contact'), ...may('company')] })
+    const owen = await house.join('Owen', 'member', { roleId: role.id })
+    const [unseen, own] = [await alice.build('company'), await owen.build('company')]
+    const held = { externalId: 'undo-reference', ownerId: owen.userId, companyId: unseen.id }
+    const { id } = await alice.build('contact', held)
+    const table = `externalId,companyId\nundo-reference,${own.id}\n`
+    const done = await importTable(owen, table, { ...contacts, matchBy: ['externalId'], onDuplicate: 'update' })
+    expect((await alice.get(`/contacts/${id}`)).body.companyId).toBe(own.id)
+    expect((await owen.post(`/imports/${done.id}/undo`)).body.undo).toMatchObject({ restored: 1, refused: 0 })
+    expect((await alice.get(`/contacts/${id}`)).body.companyId).toBe(unseen.id)
+  })
+
   test('keeps what others refer to since, and what stays with them', async () => {
     const table = 'firstName,company\nStays,Kept by a deal\nGoes,Kept by a contact\nToo,Gone\nNoted,Gone\n'
     const mapping = { firstName: 'firstName', company: 'company.name' }

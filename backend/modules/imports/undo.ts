@@ -4,6 +4,7 @@ import type { Database, Tx } from '../../kernel/db/database.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { asProblem } from '../../kernel/http/problem.ts'
+import { isId } from '../../kernel/ids.ts'
 import { findPointed, type PointedBy } from './pointed.ts'
 import { tellProgress } from './progress.ts'
 import { writerOf } from './writers.ts'
@@ -107,7 +108,7 @@ async function undoOne({ db, repository }: UndoDeps, tx: Tx, effect: Done): Prom
     await db.transaction(tx.ctx, async (nested) => {
       if (before === null) return void (await writer.remove(nested, id, [version]))
       const now = JSON.parse((await records.get(nested, id)).json)
-      await writer.update(nested, id, backTo(before, now), [version])
+      await writer.update(nested, id, backTo(before, now), [version], idsIn(before))
     })
     return null
   } catch (error) {
@@ -123,6 +124,13 @@ const reasons: Readonly<Record<number, string>> = {
   404: 'It has been deleted since',
   412: 'It has been changed since',
 }
+
+/** The ids that a record held: of what it referred to among them. */
+const idsIn = (before: Values): string[] =>
+  Object.values(before)
+    .flat()
+    .map((value) => (isObject(value) ? value.id : value))
+    .filter(isId)
 
 /** Objects are merged by a change: parts that were not there before are cleared. */
 function backTo(before: Values, now: Values): Values {

@@ -6,7 +6,8 @@ import type { Changed, Expected, Repository, Values } from '../../kernel/entity/
 /** How records of a noun are written by an import and its undoing: by the engine, and by a noun's own verbs where it has them. */
 export interface Writer {
   createMany(tx: Tx, records: readonly { id?: string; values: Values }[]): Promise<Made[]>
-  update(tx: Tx, id: string, values: Values, expected: Expected): Promise<Changed>
+  /** `given` are records that it may refer to whether or not the caller reads them. */
+  update(tx: Tx, id: string, values: Values, expected: Expected, given?: readonly string[]): Promise<Changed>
   remove(tx: Tx, id: string, expected: Expected): Promise<unknown>
 }
 
@@ -21,7 +22,7 @@ export function writerOf(repository: Repository): Writer {
   }
   return {
     createMany: (tx, records) => repository.createMany(tx, records),
-    update: (tx, id, values, expected) => repository.update(tx, id, values, { expected }),
+    update: (tx, id, values, expected, given = []) => repository.update(tx, id, values, { expected, given }),
     remove: (tx, id, expected) => repository.remove(tx, id, expected),
   }
 }

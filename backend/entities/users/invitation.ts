@@ -56,4 +56,5 @@ export const invitationSchema = z
     },
   })
 
+/** An invitation as the API shows it. */
 export type Invitation = z.infer<typeof invitationSchema>

@@ -2,6 +2,7 @@ import { defineEntity } from '../../kernel/entity/define.ts'
 import { choice, email, flag, ref, text } from '../../kernel/entity/fields.ts'
 import { locale, timezone } from '../../kernel/entity/places.ts'
 
+/** The built-in roles, the mightiest first. */
 export const roles = ['owner', 'admin', 'manager', 'member', 'viewer'] as const
 
 /** A member of the tenant. The person behind it signs in with an account, which may belong to several tenants. */

@@ -1,5 +1,6 @@
-import sql from 'sql-template-tag'
+import sql, { raw } from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { timeSql } from '../../kernel/db/print-time.ts'
 
 /** With whom something can be shared. */
 export interface Grantee {
@@ -19,7 +20,7 @@ export interface GrantedShare extends Grantee {
 export function readShares(tx: Tx, type: string, id: string): Promise<GrantedShare[]> {
   return tx.query<GrantedShare>(sql`
     select s.grantee_type as kind, s.grantee_id as id, coalesce(u.name, t.name, '') as name, s.access,
-      s.shared_by_id as "sharedById", to_char(s.shared_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "sharedAt"
+      s.shared_by_id as "sharedById", ${raw(timeSql('s.shared_at'))} as "sharedAt"
     from record_shares s
     left join users u on u.tenant_id = s.tenant_id and u.id = s.grantee_id and s.grantee_type = 'user'
     left join teams t on t.tenant_id = s.tenant_id and t.id = s.grantee_id and s.grantee_type = 'team'

@@ -24,6 +24,7 @@ import { switchRoutes } from './switch.routes.ts'
 import { membershipsOf } from './switch.ts'
 import { twoFactorRoutes } from './two-factor.routes.ts'
 
+/** What the module of sign-in is built of. */
 export interface AuthOptions extends AuthDeps {
   readonly registration: 'open' | 'invite' | 'off'
   readonly email: Email

@@ -33,4 +33,5 @@ export const handOverSchema = z
     },
   })
 
+/** A hand-over as the API shows it. */
 export type HandOver = z.infer<typeof handOverSchema>

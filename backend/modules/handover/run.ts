@@ -18,6 +18,7 @@ export interface HandOverDeps {
   repository(type: string): Repository
 }
 
+/** One run of a hand-over. */
 export type HandOverWork = Work<{ handOverId: string }>
 
 const atOnce = 100

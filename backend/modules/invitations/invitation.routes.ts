@@ -14,6 +14,7 @@ import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
 import { type AcceptDeps, acceptInvitation } from './accept.ts'
 
+/** What inviting and accepting are built of. */
 export interface InvitationOptions<SignIn> extends AcceptDeps<SignIn> {
   readonly plans: Plans
   readonly signInSchema: z.ZodType

@@ -57,6 +57,7 @@ export const machineSchema = z.object({
   createdById: z.uuid(),
 })
 
+/** An API key or a service account as the API shows it, without its secret. */
 export type Machine = z.output<typeof machineSchema>
 
 /** What a machine is made of. */
@@ -83,6 +84,7 @@ export const newMachineSchema = z.strictObject({
     .optional(),
 })
 
+/** What is asked of a new one. */
 export type NewMachine = z.output<typeof newMachineSchema>
 
 /** How a machine's secret is changed: the old one stays good for the overlap. */

@@ -16,6 +16,7 @@ import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '
 import { type Answer, operatorRoute, type Route } from '../../kernel/http/route.ts'
 import { foundTenant, governTenant, standIn } from './govern.actions.ts'
 
+/** What governing tenants is built of. */
 export interface AdminOptions {
   readonly db: Database
   readonly plans: Plans

@@ -1,9 +1,9 @@
-import { LRUCache } from 'lru-cache'
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
 import { notFound, Problem } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Authenticator, SignedIn } from '../../kernel/http/authenticator.ts'
+import { createRecall } from '../../kernel/http/recall.ts'
 import { limitsOf, type Plans } from './plans.ts'
 
 /** How a tenant stands with the platform. */
@@ -31,24 +31,12 @@ export async function refuseSuspended(standings: Standings, tenantId: string): P
 export const tenantSuspended = (): Problem =>
   new Problem(403, 'TENANT_SUSPENDED', 'This tenant is suspended; ask whoever runs this installation')
 
-/** The log can stand behind another's open transaction; so old a standing is looked up anew all the same. */
-const believedFor = 1_000
-
 /** Looks up how tenants stand. `read` gives a tenant's statements a context. */
 export function createStandings(read: (tenantId: string) => Tx, plans: Plans): Standings {
-  const known = new LRUCache<string, Promise<Standing>>({ max: 10_000, ttl: believedFor })
+  const known = createRecall<Standing>(new Set(['tenant']))
   return {
-    of: (tenantId) => {
-      const found = known.get(tenantId)
-      if (found) return found
-      const loading = load(read(tenantId), plans)
-      known.set(tenantId, loading)
-      loading.catch(() => known.delete(tenantId))
-      return loading
-    },
-    forget: (events) => {
-      for (const { type, tenantId } of events) if (type === 'tenant') known.delete(tenantId)
-    },
+    of: (tenantId) => known.recall(tenantId, '', () => load(read(tenantId), plans)),
+    forget: known.forget,
   }
 }
 

@@ -9,13 +9,11 @@ export interface Recall<T> {
   forget(events: readonly Pick<DomainEvent, 'tenantId' | 'type'>[]): void
 }
 
-const forgetters = new Set(['user', 'team', 'role', 'session', 'tenant', 'api_key', 'service_account'])
-
 /** The log can stand behind another's open transaction; so old a right is looked up anew all the same. */
 const believedFor = 1_000
 
-/** Makes the empty memory. */
-export function createRecall<T>(): Recall<T> {
+/** Makes the empty memory; events of these types say that who may do what may have changed in their tenant. */
+export function createRecall<T>(forgetters: ReadonlySet<string>): Recall<T> {
   const byTenant = new LRUCache<string, LRUCache<string, Promise<T>>>({ max: 10_000 })
   return {
     recall: (tenantId, key, load) => {

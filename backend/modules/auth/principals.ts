@@ -1,10 +1,11 @@
-import { LRUCache } from 'lru-cache'
 import sql, { type Sql } from 'sql-template-tag'
+import { rightsChangers } from '../../entities/users/rights-changers.ts'
 import { type Actor, type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database, Tx, WorkerTx } from '../../kernel/db/database.ts'
 import { forbidden, unauthenticated } from '../../kernel/errors.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Authenticator, SignedIn } from '../../kernel/http/authenticator.ts'
+import { createRecall } from '../../kernel/http/recall.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Rights } from '../../kernel/rights.ts'
@@ -38,31 +39,12 @@ export interface UserKey {
   readonly id: string
 }
 
-const forgetters = new Set(['user', 'team', 'role', 'session'])
-
-/** The log can stand behind another's open transaction; so old a right is looked up anew all the same. */
-const believedFor = 1_000
-
-/** Checks access tokens against live sessions and rights, cached by session until the log says otherwise. */
+/** Checks access tokens against live sessions and rights, remembered by session for a second at most. */
 export function createPrincipals(db: Database, tokens: Tokens, operators: Operators): Principals {
-  const byTenant = new LRUCache<string, LRUCache<string, Promise<Principal>>>({ max: 10_000 })
+  const sessions = createRecall<Principal>(rightsChangers)
   const used = createSessionUse()
-  const sessionsOf = (tenantId: string): LRUCache<string, Promise<Principal>> => {
-    const known = byTenant.get(tenantId)
-    if (known) return known
-    const fresh = new LRUCache<string, Promise<Principal>>({ max: 10_000, ttl: believedFor })
-    byTenant.set(tenantId, fresh)
-    return fresh
-  }
-  const principalOf = (tenantId: string, sessionId: string, userId: string): Promise<Principal> => {
-    const sessions = sessionsOf(tenantId)
-    const known = sessions.get(sessionId)
-    if (known) return known
-    const loading = load(db.tenant(systemCtx(tenantId)), sessionId, userId)
-    sessions.set(sessionId, loading)
-    loading.catch(() => sessions.delete(sessionId))
-    return loading
-  }
+  const principalOf = (tenantId: string, sessionId: string, userId: string): Promise<Principal> =>
+    sessions.recall(tenantId, sessionId, () => load(db.tenant(systemCtx(tenantId)), sessionId, userId))
   const signedIn = async (claims: Claims, caller: Caller): Promise<SignedIn> => {
     const principal = await principalOf(claims.tid, claims.sid, claims.sub)
     // The cache knows sessions: whose token it was that loaded one says nothing of this token.
@@ -95,9 +77,7 @@ export function createPrincipals(db: Database, tokens: Tokens, operators: Operat
       await operators.identify(claims, caller)
       throw forbidden('Sign in as a user of a tenant: you are signed in as a platform operator')
     },
-    forget: (events) => {
-      for (const event of events) if (forgetters.has(event.type)) byTenant.delete(event.tenantId)
-    },
+    forget: sessions.forget,
     rightsOf: async (users) => {
       const found = new Map<string, Rights>()
       for (const user of users.length === 0 ? [] : await loadUsers(db.worker, users))

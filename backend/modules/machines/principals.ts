@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import sql from 'sql-template-tag'
+import { rightsChangers } from '../../entities/users/rights-changers.ts'
 import { type Actor, type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { unauthenticated } from '../../kernel/errors.ts'
@@ -55,7 +56,7 @@ const touchEvery = 60_000
 export function createMachinePrincipals(deps: MachineDeps): MachinePrincipals {
   const { db, log, tokens } = deps
   const secrets = new LRUCache<string, FoundSecret>({ max: 10_000 })
-  const principals = createRecall<Principal | undefined>()
+  const principals = createRecall<Principal | undefined>(rightsChangers)
 
   const secretOf = async (prefix: string, text: string): Promise<FoundSecret | undefined> => {
     const known = secrets.get(prefix) ?? (await findSecret(db, prefix))

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import sql from 'sql-template-tag'
+import { rightsChangers } from '../../entities/users/rights-changers.ts'
 import { type Ctx, systemCtx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
@@ -40,7 +41,7 @@ const believedFor = 60_000
 export function openidBearer(deps: BearerDeps): Bearer & Pick<Recall<unknown>, 'forget'> {
   const byIssuer = new Map(deps.providers.map((provider) => [provider.issuer.issuer, provider]))
   const accepted = new LRUCache<string, Promise<Accepted>>({ max: 10_000, ttl: believedFor })
-  const principals = createRecall<Principal | undefined>()
+  const principals = createRecall<Principal | undefined>(rightsChangers)
 
   const accept = async (token: string, caller: Caller): Promise<Accepted> => {
     const provider = byIssuer.get(issuerOf(token) ?? '')

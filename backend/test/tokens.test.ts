@@ -1,6 +1,6 @@
-import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey, randomBytes } from 'node:crypto'
 import jwt from 'jsonwebtoken'
-import { io } from 'socket.io-client'
+import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { App } from '../app.ts'
 import { startTestApp, type TestApp } from './app.ts'
@@ -24,16 +24,22 @@ afterAll(async () => {
   await provider.stop()
 })
 
-test('no token passes that is not good, at REST or at the sockets', async () => {
+test('no token passes that is not good, at REST or at the sockets, nor keeps one open', async () => {
   expect(await passes(house.alice.token)).toEqual([200, true])
+  const alices = await connected(house.alice.token)
+  const goesOn = async (token: string) => (await alices?.emitWithAck('auth:refresh', { token }))?.ok
+  expect(await goesOn(house.alice.token)).toBe(true)
   const passed: unknown[] = []
   for (const [what, token] of Object.entries(await bad())) {
-    const [status, connected] = await passes(token)
+    const [status, connects] = await passes(token)
+    const kept = await goesOn(token)
     // A platform operator is known, and has no business here.
     const refused = what === 'of a platform operator' ? 403 : 401
-    if (status !== refused || connected) passed.push([what, status, connected])
+    if (status !== refused || connects || kept) passed.push([what, status, connects, kept])
   }
   expect(passed).toEqual([])
+  expect(await goesOn(house.alice.token)).toBe(true)
+  alices?.disconnect()
 })
 
 test('a token of one tenant opens nothing of another, however its claims are joined', async () => {
@@ -50,6 +56,34 @@ test('a token of one tenant opens nothing of another, however its claims are joi
     { ...own, tid: undefined, role: 'operator' },
   ]
   for (const claims of joined) expect([claims, await passes(sign(claims))]).toEqual([claims, [401, false]])
+})
+
+test('a key or a service of one tenant opens nothing of another', async () => {
+  const { alice, charlie } = house
+  const hidden = await alice.build('contact', { lastName: 'Xanadu' })
+  await charlie.build('contact')
+  const scopes = { name: 'Sync', scopes: ['*:*'] }
+  const { key } = (await charlie.post('/api-keys', scopes)).body
+  const { clientId, clientSecret } = (await charlie.post('/service-accounts', scopes)).body
+  const form = { grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret }
+  const given = await charlie.raw('POST', '/auth/token', new URLSearchParams(form))
+  for (const token of [key, given.body.access_token]) {
+    const program = await clientOf(token)
+    const answers = [
+      await program.get(`/contacts/${hidden.id}`),
+      await program.patch(`/contacts/${hidden.id}`, { lastName: 'Taken' }),
+      await program.delete(`/contacts/${hidden.id}`),
+      await program.get(`/timeline/contact/${hidden.id}`),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 404])
+    const { data } = (await program.get('/contacts?limit=200')).body
+    expect([data.length > 0, JSON.stringify(data).includes('Xanadu')]).toEqual([true, false])
+    const socket = await connected(token)
+    const told = await socket?.emitWithAck('subscribe', { type: 'contact', id: hidden.id })
+    expect(told).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } })
+    socket?.disconnect()
+  }
+  expect((await alice.get(`/contacts/${hidden.id}`)).body.version).toBe(1)
 })
 
 test('rights are those of now, whatever role a token names', async () => {
@@ -70,6 +104,9 @@ async function bad(): Promise<Record<string, string>> {
   const key = (await alice.post('/api-keys', { name: 'Sync', scopes: ['contact:read'] })).body
   const service = (await alice.post('/service-accounts', { name: 'Sync', scopes: ['contact:read'] })).body
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { keys } = (await (await fetch(`${provider.issuer}/jwks`)).json()) as { keys: [JsonWebKey & { kid: string }] }
+  const [published] = keys
+  const pem = createPublicKey({ key: published, format: 'jwk' }).export({ type: 'spki', format: 'pem' }).toString()
   const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const unsigned = (alg: string, last = '') => `${encoded({ alg, typ: 'JWT' })}.${encoded(good)}.${last}`
   const year = 365 * 24 * 3600
@@ -84,10 +121,13 @@ async function bad(): Promise<Record<string, string>> {
     'without an algorithm, with a signature': unsigned('none', signature),
     'of another algorithm': sign(claims, undefined, { algorithm: 'HS512' }),
     'of an algorithm with two keys': jwt.sign(claims, privateKey, { algorithm: 'RS256', expiresIn: 900 }),
-    'signed with a public key as the secret': sign(
-      claims,
-      publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    'signed with an issuer’s public key as the secret': sign(claims, pem),
+    'signed with an issuer’s public key as the secret, in its name': sign(
+      { ...claims, iss: provider.issuer, aud: openIdAudience },
+      pem,
+      { keyid: published.kid },
     ),
+    'signed with an issuer’s public key as it publishes it': sign(claims, JSON.stringify(published)),
     'with a key of its own in its header': jwt.sign(claims, privateKey, {
       algorithm: 'RS256',
       expiresIn: 900,
@@ -157,11 +197,16 @@ const clientOf = (accessToken: string): Promise<Client> =>
 /** What REST answers to a token, and whether a socket is let in with it. */
 async function passes(token: string): Promise<[number, boolean]> {
   const { status } = await (await clientOf(token)).get('/contacts')
+  const socket = await connected(token)
+  socket?.disconnect()
+  return [status, socket !== undefined]
+}
+
+/** A socket, if it is let in with a token. */
+async function connected(token: string): Promise<Socket | undefined> {
   const socket = io(app.url, { path: '/ws', auth: { token }, transports: ['websocket'], reconnection: false })
-  const connected = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(true))
-    socket.once('connect_error', () => resolve(false))
+  return new Promise((resolve) => {
+    socket.once('connect', () => resolve(socket))
+    socket.once('connect_error', () => resolve(undefined))
   })
-  socket.disconnect()
-  return [status, connected]
 }

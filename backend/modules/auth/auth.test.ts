@@ -171,6 +171,8 @@ describe('a refresh token', () => {
       'x',
       '',
       `${id}.${generation}.`,
+      alice.token,
+      (await alice.post('/api-keys', { name: 'Sync', scopes: ['contact:read'] })).body.key,
     ])
       expect([token, (await refresh(token)).status]).toEqual([token, 401])
     const { status, body } = await nobody.post('/auth/refresh')

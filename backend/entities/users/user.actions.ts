@@ -3,6 +3,7 @@ import type { Tx } from '../../kernel/db/database.ts'
 import type { Made } from '../../kernel/entity/insert.ts'
 import type { Changed, Expected, Repository, Stored, Values } from '../../kernel/entity/repository.ts'
 import { duplicate, forbidden, invalidMember, notFound, rule } from '../../kernel/errors.ts'
+import { refuseLasting } from '../../kernel/http/stand-in.ts'
 import { newId } from '../../kernel/ids.ts'
 import { endSessions } from './session.actions.ts'
 
@@ -53,8 +54,9 @@ export async function updateUser(
   const before = await lockUser(tx, id)
   if (before) {
     refuseRoleOfAll({ ...before, ...values })
-    if (values.role !== undefined && values.role !== before.role) refuseRole(tx, values.role, before.role)
-    if (values.active !== undefined && values.active !== before.active) refuseRole(tx, before.role)
+    if (isAltered(values.role, before.role) || isAltered(values.roleId, before.roleId)) refuseLasting(tx.ctx)
+    if (isAltered(values.role, before.role)) refuseRole(tx, values.role, before.role)
+    if (isAltered(values.active, before.active)) refuseRole(tx, before.role)
     const leaves = (values.role !== undefined && values.role !== 'owner') || values.active === false
     if (before.role === 'owner' && before.active && leaves) refuseLastOwner(before)
     if (values.active === false && id === tx.ctx.actor.id) throw rule('OWN_ACCOUNT', 'You cannot deactivate yourself')
@@ -63,6 +65,8 @@ export async function updateUser(
   if (values.active === false && changed.changed) await endSessions(tx, id, 'deactivated')
   return changed
 }
+
+const isAltered = (wanted: unknown, before: unknown): boolean => wanted !== undefined && wanted !== before
 
 /** Ends a membership and its sessions; the id keeps resolving as owner, author and actor. */
 export async function removeUser(tx: Tx, users: Repository, id: string, expected: Expected): Promise<void> {
@@ -103,8 +107,9 @@ async function lockUser(tx: Tx, id: string): Promise<Locked | undefined> {
   return user && { ...user, otherOwners: locked.length - 1 }
 }
 
-/** Throws 403 for an owner who is made by another, 400 for one with a role of the tenant's own. */
+/** Throws 403 for an owner who is made by another and for whom an operator makes on a visit, 400 for an owner with a role of the tenant's own. */
 export function refuseMaking(tx: Tx, values: Values): void {
+  refuseLasting(tx.ctx)
   refuseRole(tx, values.role)
   refuseRoleOfAll(values)
 }

@@ -9,6 +9,7 @@ import type { Entity } from '../../kernel/entity/define.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import { invalidMember, notFound, rule } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
+import { refuseLasting } from '../../kernel/http/stand-in.ts'
 import { newId } from '../../kernel/ids.ts'
 import { findImport } from './import.queries.ts'
 import type { ImportFile, ImportOptions, importFields, Reading } from './import.ts'
@@ -50,6 +51,8 @@ export async function checkRequest(
       `must be one of ${[...importable].map((type) => registry.entities.get(type)?.path).join(', ')}`,
     )
   refuse(ctx, entity, options.onDuplicate)
+  // The work goes on after the visit of an operator.
+  if (entity.type === 'user' || options.createMissing?.includes('user')) refuseLasting(ctx)
   const open = (): Promise<Readable> => files.get(file.key)
   try {
     const reading = await recogniseFile(open, file.name, options)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, createClient, eventually } from '../../test/client.ts'
+import { sendTable } from '../../test/tables.ts'
 import { createTokens } from '../auth/tokens.ts'
 import { invitationToken } from '../invitations/token.ts'
 
@@ -197,6 +198,31 @@ describe('an operator in a user’s name', () => {
     expect((await bob.delete('/auth/sessions')).status).toBe(204)
     expect((await standIn.get('/auth/me')).status).toBe(401)
     expect((await bob.get('/auth/me')).status).toBe(200)
+  })
+
+  test('leaves nobody behind, and nobody mightier than he was', async () => {
+    const { alice, bob } = house
+    const visit = await olga.post(`/admin/tenants/${alice.tenantId}/impersonate`, {
+      userId: alice.userId,
+      reason: 'Ticket 4712',
+    })
+    const standIn = await createClient(house.url, { ...visit.body, user: { id: alice.userId, email: alice.email } })
+    const { id: roleId } = await alice.build('role', { name: 'All of it' })
+    const email = 'left-behind@example.com'
+    const table = (asked: object) => sendTable(standIn, `name,owner\nDeal,${email}\n`, { ...asked })
+    const calls = [
+      await standIn.post('/users', { name: 'Left', email }),
+      await standIn.post('/users', { name: 'Left', email: 'left-too@example.com', password }),
+      await standIn.post('/invitations', { email }),
+      await standIn.patch(`/users/${bob.userId}`, { role: 'admin' }),
+      await standIn.patch(`/users/${bob.userId}`, { role: 'member', roleId }),
+      await table({ resource: 'users' }),
+      await table({ resource: 'deals', createMissing: ['user'] }),
+    ]
+    expect(calls.map(({ status }) => status)).toEqual(calls.map(() => 403))
+    const { role } = (await alice.get(`/users/${bob.userId}`)).body
+    expect((await standIn.patch(`/users/${bob.userId}`, { role, timezone: 'Europe/Vienna' })).status).toBe(200)
+    expect((await table({ resource: 'deals' })).status).toBe(202)
   })
 
   test('needs a user who is there, a reason, and a tenant that is not suspended', async () => {

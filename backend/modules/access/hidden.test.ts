@@ -258,12 +258,27 @@ describe('an import', () => {
   })
 
   test.each([
-    ['contacts', 'contact.email', 'email\na@example.com\n', { mapping: { email: 'email' } }],
-    ['deals', 'company.domain', 'name,on\nTen,a.example\n', { mapping: { on: 'company.domain' } }],
-    ['deals', 'deal.value', 'name,product.name\nTen,GTX\n', { mapping: { 'product.name': 'product.name' } }],
-  ])('of %s finds nothing by %s', async (resource, member, table, more) => {
-    const refused = await sendTable(await veiled(member), table, { resource, ...more })
-    expect([refused.status, refused.body.errors?.[0]?.path]).toEqual([400, expect.stringMatching(/^mapping/)])
+    ['contact.email', 'email', 'contacts', 'email\na@example.com\n', { mapping: { email: 'email' } }],
+    ['company.domain', 'company.domain', 'deals', 'name,on\nTen,a.example\n', { mapping: { on: 'company.domain' } }],
+    ['deal.value', 'product.name', 'deals', 'name,of\nTen,GTX\n', { mapping: { of: 'product.name' } }],
+    ['contact.email', 'email', 'contacts', 'lastName\nA\n', { defaults: { email: 'a@example.com' } }],
+    ['contact.customFields', 'cf.secret', 'contacts', 'lastName\nA\n', { defaults: { 'cf.secret': 'a' } }],
+    ['contact.email', 'email', 'contacts', 'email\na@example.com\n', { matchBy: ['email'], onDuplicate: 'skip' }],
+    ['contact.email', 'email', 'contacts', 'E-Mail,lastName\na@example.com,A\n', { onDuplicate: 'skip' }],
+    ['company.domain', 'domain', 'companies', 'name,domain\nA,a.example\n', { onDuplicate: 'update' }],
+  ])('finds nothing by what hides %s, and names it: %s of %s', async (member, named, resource, table, more) => {
+    if (named === 'cf.secret') await alice.build('customField', { resource: 'contact', key: 'secret', label: 'Secret' })
+    const { status, body } = await sendTable(await veiled(member), table, { resource, ...more })
+    expect([status, body.code, body.detail]).toEqual([403, 'FORBIDDEN', expect.stringContaining(` ${named} `)])
+  })
+
+  test('leaves out the columns that are called as what one does not see', async () => {
+    const [vic, lastName, externalId] = [await veiled('contact.email'), unique('Baikal'), unique('baikal')]
+    const table = `externalId,lastName,email\n${externalId},${lastName},${lastName}@example.com\n`
+    const done = await importTable(vic, table, { resource: 'contacts', onDuplicate: 'skip' })
+    expect(done).toMatchObject({ created: 1, mapping: { externalId: 'externalId', lastName: 'lastName' } })
+    const { data } = (await alice.get(`/contacts?externalId=${externalId}`)).body
+    expect(data).toMatchObject([{ lastName, email: null }])
   })
 })
 

@@ -1,6 +1,6 @@
 import type { Entity } from '../../kernel/entity/define.ts'
-import { invalid, type MemberError } from '../../kernel/errors.ts'
-import type { Target, ValueTarget } from './target.ts'
+import { forbidden, invalid, type MemberError } from '../../kernel/errors.ts'
+import type { Target, Targets, ValueTarget } from './target.ts'
 
 /** What a caller says of the columns: a column's name to a path, or to several. */
 export type Mapping = Readonly<Record<string, string | readonly string[]>>
@@ -29,16 +29,17 @@ export interface PlanRequest {
   readonly onDuplicate: 'create' | 'skip' | 'update'
 }
 
-/** Works out the plan, and the mapping that it stands for; 400 names what does not fit. */
+/** Works out the plan, and the mapping that it stands for; 403 names what the importer's role hides, 400 what does not fit. */
 export function planOf(
   entity: Entity,
-  targets: ReadonlyMap<string, Target>,
+  { byPath: targets, hidden }: Targets,
   columns: readonly string[],
   request: PlanRequest,
 ): { readonly plan: Plan; readonly mapping: Mapping } {
   const errors: MemberError[] = []
   const wrong = (path: string, message: string) => void errors.push({ path, message, code: 'invalid_value' })
   const mapping = request.mapping ?? recognised(targets, columns, request)
+  refuseHidden(entity, hidden, columns, request)
   const filled = Object.entries(mapping).flatMap(([column, paths]): ColumnTarget[] => {
     const index = columns.indexOf(column.trim())
     if (index < 0) wrong(`mapping.${column}`, `is not a column of the file; it has ${listed(columns)}`)
@@ -61,6 +62,25 @@ export function planOf(
     wrong('mapping', `is needed: no column is called as a member of a ${entity.type}; there are ${listed(columns)}`)
   if (errors.length > 0) throw invalid(errors)
   return { plan: { entity, columns: filled, defaults, matchBy }, mapping }
+}
+
+/**
+ * By what one does not see nothing is filled and no record told: whether it is there would tell it. Columns of a table that
+ * comes without a mapping are left out when they are called so, unless a row would be told by one.
+ */
+function refuseHidden(
+  entity: Entity,
+  hidden: Targets['hidden'],
+  columns: readonly string[],
+  { mapping, defaults, matchBy, onDuplicate }: PlanRequest,
+): void {
+  const said = [...Object.values(mapping ?? {}).flat(), ...Object.keys(defaults), ...matchBy]
+  const called = new Set(mapping ? [] : columns.map(spoken))
+  const first = usually.find((path) => called.has(spoken(path)))
+  const tells = onDuplicate !== 'create' && matchBy.length === 0 && first !== undefined ? [first] : []
+  const refused = [...new Set([...said, ...tells].filter((path) => hidden.has(path)))]
+  if (refused.length > 0)
+    throw forbidden(`Your role does not let you see ${refused.join(', ')} of a ${entity.type}, nor import by it`)
 }
 
 /** Columns that are called as what they fill, in whatever spelling: `First Name`, `first_name`, `firstName`. */
@@ -101,6 +121,8 @@ function refuseTwice(columns: readonly ColumnTarget[], wrong: (path: string, mes
 
 const matchable = new Set(['text', 'email', 'phone', 'url', 'number', 'date', 'choice', 'currency', 'ref'])
 
+const usually = ['id', 'externalId', 'email', 'sku', 'domain']
+
 /** Without `matchBy` a row is told by its id, its external id, its email, SKU or domain, whichever of them the table has first. */
 function matchOf(
   entity: Entity,
@@ -115,7 +137,7 @@ function matchOf(
     if (matchBy.length > 0) wrong('onDuplicate', 'must be skip or update when matchBy says what is the same record')
     return []
   }
-  const usual = ['id', 'externalId', 'email', 'sku', 'domain'].find((path) => given.has(path))
+  const usual = usually.find((path) => given.has(path))
   const paths = matchBy.length > 0 ? matchBy : usual ? [usual] : []
   if (paths.length === 0) wrong('matchBy', 'must say by which members a row is the same record')
   return paths.flatMap((path): Plan['matchBy'] => {

@@ -39,35 +39,57 @@ export interface IdTarget {
 /** What a column of a table, or a default, fills. */
 export type Target = ValueTarget | PointerTarget | IdTarget
 
-/**
- * Everything that a column may fill, by its path. What the importer's role hides has none: neither is it his to write, nor
- * may he find out by whom a row names, or by which record it is, what he does not see.
- */
+/** What columns may fill. */
+export interface Targets {
+  readonly byPath: ReadonlyMap<string, Target>
+  /**
+   * The paths of what the importer's role hides: neither is it his to write, nor may he find out by whom a row names, or by
+   * which record it is, what he does not see.
+   */
+  readonly hidden: ReadonlySet<string>
+}
+
+/** Everything that a column may fill, and what of it a role hides. */
 export function targetsOf(
   entity: Entity,
   registry: Registry,
   custom: readonly CustomField[],
-  { fields }: Pick<Rights, 'fields'>,
-): ReadonlyMap<string, Target> {
-  const hides = (type: string, ...names: string[]) => names.some((name) => fields?.(type)?.hidden.has(name))
+  rights: Pick<Rights, 'fields'>,
+): Targets {
+  const targets = allOf(entity, registry, custom)
+  const [hidden, seen] = [true, false].map((is) => targets.filter((target) => isHidden(entity, target, rights) === is))
+  return {
+    byPath: new Map(seen?.map((target) => [target.path, target])),
+    hidden: new Set(hidden?.map(({ path }) => path)),
+  }
+}
+
+function isHidden({ type }: Entity, target: Target, { fields }: Pick<Rights, 'fields'>): boolean {
+  const hides = (of: string, ...names: string[]) => names.some((name) => fields?.(of)?.hidden.has(name) === true)
+  if (target.kind === 'id') return false
+  if (target.kind === 'value') return hides(type, target.member)
+  const isLine = target.member === null
+  const fills = isLine ? hides(type, 'value', 'lineItems') || hides('product', 'price') : hides(type, target.member)
+  return fills || hides(target.type, target.by)
+}
+
+function allOf(entity: Entity, registry: Registry, custom: readonly CustomField[]): Target[] {
   const targets: Target[] = [{ kind: 'id', path: 'id' }]
   for (const [member, field] of Object.entries(entity.all)) {
-    if (field.readOnly || hides(entity.type, member)) continue
+    if (field.readOnly) continue
     const unique = member === 'externalId' || (entity.type === 'user' && member === 'email')
     targets.push({ kind: 'value', path: member, member, part: null, field, unique })
     for (const [part, ofPart] of Object.entries(field.parts ?? {}))
       targets.push({ kind: 'value', path: `${member}.${part}`, member, part, field: ofPart, unique: false })
     if (field.ref) targets.push(...pointersOf(entity, registry, member, field.ref, field.many === true))
   }
-  for (const definition of hides(entity.type, 'customFields') ? [] : custom) {
+  for (const definition of custom) {
     const path = `cf.${definition.key}`
     const { key: part, unique } = definition
     targets.push({ kind: 'value', path, member: 'customFields', part, field: cellFieldOf(definition), unique })
   }
-  if (entity.type === 'deal' && !hides('deal', 'value', 'lineItems') && !hides('product', 'price'))
-    targets.push(...lineOf(entity, registry))
-  const told = targets.filter((target) => target.kind !== 'pointer' || !hides(target.type, target.by))
-  return new Map(told.map((target) => [target.path, target]))
+  if (entity.type === 'deal') targets.push(...lineOf(entity, registry))
+  return targets
 }
 
 function pointersOf(

@@ -58,6 +58,14 @@ describe('a role of the tenant’s own', () => {
     expect((await who.patch(`/contacts/${mine.id}`, { jobTitle: 'Lead' })).status).toBe(403)
   })
 
+  test('lets everybody see who he is himself, whatever it says of users', async () => {
+    const { who } = await withRole('Recluse', { permissions: [permission('user', 'read', 'own')] })
+    expect((await who.get('/users')).body.data).toEqual([])
+    const { status, body } = await who.get('/auth/me')
+    expect([status, body.user?.id]).toEqual([200, who.userId])
+    expect((await who.patch('/auth/me', { name: 'Hermit' })).body.user?.name).toBe('Hermit')
+  })
+
   test('reaches the team where it says so', async () => {
     const { who } = await withRole('Coach', { permissions: [permission('deal', 'read', 'team')] })
     const report = await house.join('Trainee', 'member', { managerId: who.userId })

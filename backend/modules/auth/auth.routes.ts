@@ -4,6 +4,7 @@ import type { Email } from '../../adapters/email/email.port.ts'
 import { endSession } from '../../entities/users/session.actions.ts'
 import { user } from '../../entities/users/user.entity.ts'
 import { passwordSchema } from '../../entities/users/user.routes.ts'
+import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { email, filledSchema, idSchema } from '../../kernel/entity/fields.ts'
@@ -12,7 +13,6 @@ import { invalidMember, notFound } from '../../kernel/errors.ts'
 import { readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { publicRoute, type Route, route } from '../../kernel/http/route.ts'
-import type { Rights } from '../../kernel/rights.ts'
 import { ownAccount } from './account.queries.ts'
 import { accountRoutes } from './account.routes.ts'
 import { cookieName, cookieOf, signedIn, signInSchema, tenantSchema } from './answers.ts'
@@ -165,7 +165,7 @@ export function authRoutes(options: AuthOptions): Route[] {
       tag,
       whilePending: true,
       responses: { 200: { description: 'Who I am', schema: meSchema } },
-      handle: async (ctx) => ({ status: 200, body: await me(options, db.tenant(ctx)) }),
+      handle: async (ctx) => ({ status: 200, body: await me(options, ctx) }),
     }),
     route({
       method: 'patch',
@@ -180,10 +180,8 @@ export function authRoutes(options: AuthOptions): Route[] {
       }),
       responses: { 200: { description: 'Who I am', schema: meSchema } },
       handle: async (ctx, { body }) => {
-        // Everybody may change these of himself, whatever his role says of users.
-        const own: Rights = { ...ctx.rights, scope: () => 'all' }
-        await options.users.update(db.tenant({ ...ctx, rights: own }), ctx.actor.id ?? '', body)
-        return { status: 200, body: await me(options, db.tenant(ctx)) }
+        await options.users.update(db.tenant(asHimself(ctx)), ctx.actor.id ?? '', body)
+        return { status: 200, body: await me(options, ctx) }
       },
     }),
     ...sessionRoutes(db),
@@ -239,10 +237,14 @@ function sessionRoutes(db: Database): Route[] {
 
 const idPlace = z.tuple([idSchema]).transform(([id]) => id)
 
-async function me(options: AuthOptions, tx: ReturnType<Database['tenant']>): Promise<unknown> {
-  const { rights, actor } = tx.ctx
+/** Everybody sees who he is and changes what is his to say, whatever his role says of users. */
+const asHimself = (ctx: Ctx): Ctx => ({ ...ctx, rights: { ...ctx.rights, scope: () => 'all' } })
+
+async function me(options: AuthOptions, ctx: Ctx): Promise<unknown> {
+  const { rights, actor } = ctx
+  const tx = options.db.tenant(ctx)
   const [stored, tenant, account, tenants] = await Promise.all([
-    options.users.get(tx, actor.id ?? ''),
+    options.users.get(options.db.tenant(asHimself(ctx)), actor.id ?? ''),
     readOwnTenant(tx),
     ownAccount(tx),
     membershipsOf(tx),

@@ -3,7 +3,14 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 
 /** Why a session ended, as the device is told. */
-export type EndReason = 'signed_out' | 'token_reused' | 'deactivated' | 'removed' | 'password_changed' | 'role_lost'
+export type EndReason =
+  | 'signed_out'
+  | 'token_reused'
+  | 'deactivated'
+  | 'removed'
+  | 'password_changed'
+  | 'passkey_removed'
+  | 'role_lost'
 
 /** Ends one session of a user; its sockets close within a second. True when it was alive. */
 export async function endSession(tx: Tx, userId: string, sessionId: string, reason: EndReason): Promise<boolean> {
@@ -25,14 +32,20 @@ export async function endSessions(tx: Tx, userId: string, reason: EndReason): Pr
 }
 
 /**
- * Ends the sessions of an account in all its tenants, but the one in which this is done. One statement, which appends the
+ * Ends the sessions of an account in all its tenants, with a passkey those in which it was shown, but the one in which this is
+ * done. One statement, which appends the
  * events of each tenant to its log: no role of ours may write into two tenants at once.
  */
-export async function endAccountSessions(tx: Tx, accountId: string, reason: EndReason): Promise<void> {
+export async function endAccountSessions(
+  tx: Tx,
+  accountId: string,
+  reason: EndReason,
+  passkeyId: string | null = null,
+): Promise<void> {
   const { sessionId, requestId, operationId, ip, userAgent } = tx.ctx
   const ended = await tx.query<{ tenantId: string; id: string }>(sql`
     select tenant_id as "tenantId", id
-    from end_account_sessions(${accountId}, ${sessionId}, ${reason}, ${requestId}, ${operationId}, ${ip}, ${userAgent})`)
+    from end_account_sessions(${accountId}, ${sessionId}, ${passkeyId}, ${reason}, ${requestId}, ${operationId}, ${ip}, ${userAgent})`)
   for (const { tenantId, id } of ended)
     tx.appended({ tenantId, name: 'session.ended', type: 'session', recordId: id, version: null })
 }

@@ -18,7 +18,7 @@ import type { AuthDeps } from './deps.ts'
 import { callerCtx, memberCtx } from './members.ts'
 import type { OperatorSignIn } from './operators.ts'
 import { deviceOf, judge } from './rotation.ts'
-import { type SecondFactor, type ShownFactor, secondFactor, tellOfRecovery } from './second-factor.ts'
+import { type SecondFactor, type ShownFactor, secondFactor, shownCode, tellOfRecovery } from './second-factor.ts'
 import { accessTokenSeconds, hashToken } from './tokens.ts'
 import { askToVerifyEmail } from './verification.ts'
 
@@ -54,7 +54,7 @@ export async function register(
     if (!account) await askToVerifyEmail(tx, deps.tokens, accountId, userId)
     await tellOfRecovery(tx, shown?.factor)
     const seen = { id: accountId, credentialsVersion: account?.credentialsVersion ?? null }
-    return startSession(deps, tx, seen, userId, caller, shown?.factor ? 'totp' : null)
+    return startSession(deps, tx, seen, userId, caller, shown?.factor ? shownCode : null)
   })
 }
 
@@ -104,7 +104,7 @@ export async function login(
     await shown.forget(tx)
     await factor?.forget(tx)
     await tellOfRecovery(tx, factor)
-    return startSession(deps, tx, account, userId, caller, factor ? 'totp' : null)
+    return startSession(deps, tx, account, userId, caller, factor ? shownCode : null)
   })
 }
 
@@ -119,14 +119,14 @@ export async function signInMember(
     const [user] = await tx.query(sql`
       select account_id as "accountId" from users where tenant_id = ${tenantId} and id = ${userId}`)
     const account = { id: user?.accountId, credentialsVersion: null }
-    return startSession(deps, tx, account, userId, caller, factor ? 'issuer' : null)
+    return startSession(deps, tx, account, userId, caller, factor ? { kind: 'issuer', passkeyId: null } : null)
   })
 }
 
 /** What the credentials of an account prove. */
 export interface Proved {
   readonly account: SeenAccount
-  readonly factor: 'totp' | 'passkey' | null
+  readonly factor: ShownFactor | null
   /** Tells, in the transaction in which it is made use of, that a recovery code was spent. */
   tell(tx: Tx): Promise<void>
 }
@@ -140,7 +140,7 @@ export async function proveMember(
   const account = await findAccount(deps.db, values.email)
   if (!account) throw wrongPassword()
   const { factor } = await proveAccount(deps, caller, account, values, wrongPassword)
-  return { account, factor: factor ? 'totp' : null, tell: (tx) => tellOfRecovery(tx, factor) }
+  return { account, factor: factor ? shownCode : null, tell: (tx) => tellOfRecovery(tx, factor) }
 }
 
 const wrongPassword = () => unauthenticated('Email or password is wrong')
@@ -194,14 +194,14 @@ export async function startSession(
   account: SeenAccount,
   userId: string,
   caller: Caller,
-  shownFactor: ShownFactor | null = null,
+  factor: ShownFactor | null = null,
 ): Promise<SignIn> {
   const sessionId = newId()
   const token = deps.tokens.refreshToken(sessionId, 1)
   await tx.query(sql`
-    insert into sessions (tenant_id, id, user_id, token_hash, user_agent, ip, second_factor, expires_at)
+    insert into sessions (tenant_id, id, user_id, token_hash, user_agent, ip, second_factor, passkey_id, expires_at)
     values (${tx.ctx.tenantId}, ${sessionId}, ${userId}, ${hashToken(token)}, ${caller.userAgent}, ${caller.ip},
-            ${shownFactor}, now() + make_interval(days => ${sessionDays}))`)
+            ${factor?.kind ?? null}, ${factor?.passkeyId ?? null}, now() + make_interval(days => ${sessionDays}))`)
   const [entry] = await tx.query(sql`
     select enter_tenant(${account.id}, ${tx.ctx.tenantId}, ${networkOf(caller.ip)}, ${account.credentialsVersion}) as open`)
   if (!entry?.open) throw unauthenticated('A password or second factor was changed meanwhile; sign in again')

@@ -1,11 +1,13 @@
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
+import sql from 'sql-template-tag'
+import { endAccountSessions } from '../../entities/users/session.actions.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Database } from '../../kernel/db/database.ts'
-import { conflict, invalidMember, notFound, type Problem, unauthenticated } from '../../kernel/errors.ts'
+import { conflict, forbidden, invalidMember, notFound, type Problem, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
-import { ownAccount } from './account.queries.ts'
+import { type Account, ownAccount } from './account.queries.ts'
 import { type SignIn, startSession } from './auth.actions.ts'
 import type { AuthDeps } from './deps.ts'
 import { homeCtx } from './members.ts'
@@ -76,7 +78,7 @@ export async function registerPasskey(
     const kept = { id, credentialId: credential.id, publicKey, counter, transports, backedUp, name }
     if (!(await addPasskey(tx, account.id, kept)))
       throw conflict('This passkey is known already, or you have twenty: remove one first')
-    await noteShown(tx, 'passkey')
+    await noteShown(tx, { kind: 'passkey', passkeyId: id })
     await appendEvents(tx, [
       { name: 'user.passkey_added', type: 'user', recordId: ctx.actor.id, data: { passkeyId: id, name } },
     ])
@@ -89,15 +91,37 @@ export async function ownPasskeys({ db }: AuthDeps, ctx: Ctx): Promise<readonly 
   return listPasskeys(db, (await ownAccount(db.tenant(ctx))).id)
 }
 
-/** Takes one of them away. */
-export async function dropPasskey({ db }: AuthDeps, ctx: Ctx, id: string): Promise<void> {
-  await db.transaction(ctx, async (tx) => {
-    const account = await ownAccount(tx)
+/**
+ * Takes one of them away, and ends the sessions in which it was shown: who has it is out. Only the session in which this is
+ * done stays, as one of one factor. The password is asked for, as for a new one; of who has none a sign-in of just now.
+ */
+export async function dropPasskey(deps: AuthDeps, ctx: Ctx, id: string, password: string | undefined): Promise<void> {
+  const account = await provedOwner(deps, ctx, password)
+  await deps.db.transaction(ctx, async (tx) => {
     if (!(await removePasskey(tx, account.id, id))) throw notFound()
+    await endAccountSessions(tx, account.id, 'passkey_removed', id)
+    await tx.query(sql`
+      update sessions set second_factor = null, passkey_id = null
+      where tenant_id = ${ctx.tenantId} and id = ${ctx.sessionId} and second_factor = 'passkey'
+        and coalesce(passkey_id, ${id}) = ${id}`)
     await appendEvents(tx, [
       { name: 'user.passkey_removed', type: 'user', recordId: ctx.actor.id, data: { passkeyId: id } },
     ])
   })
+}
+
+/** Minutes after a sign-in with a second factor in which it stands in for a password that there is not. */
+const freshMinutes = 10
+
+async function provedOwner(deps: AuthDeps, ctx: Ctx, password: string | undefined): Promise<Account> {
+  if (password !== undefined) return provedAccount(deps, ctx, 'password', password)
+  const account = await ownAccount(deps.db.tenant(ctx))
+  if (account.passwordHash !== null) throw invalidMember('password', 'is required', 'required')
+  const [fresh] = await deps.db.tenant(ctx).query(sql`
+    select 1 from sessions where tenant_id = ${ctx.tenantId} and id = ${ctx.sessionId} and second_factor <> 'issuer'
+      and created_at > now() - make_interval(mins => ${freshMinutes})`)
+  if (!fresh) throw forbidden('Sign in with your second factor again before you take one away')
+  return account
 }
 
 /** What a browser asks its passkeys for at sign-in. It names nobody: the passkey says whose it is. */
@@ -134,7 +158,7 @@ export async function signInByPasskey(
   if (!verified || !(await usePasskey(deps.db, passkey.id, authenticationInfo.newCounter))) throw unknownPasskey()
   const ctx = await homeCtx(deps, caller, passkey.account.id)
   return deps.db.transaction(ctx, (tx) =>
-    startSession(deps, tx, passkey.account, ctx.actor.id ?? '', caller, 'passkey'),
+    startSession(deps, tx, passkey.account, ctx.actor.id ?? '', caller, { kind: 'passkey', passkeyId: passkey.id }),
   )
 }
 

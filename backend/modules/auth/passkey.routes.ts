@@ -108,11 +108,15 @@ export function passkeyRoutes(deps: AuthDeps & { readonly secureCookies: boolean
       path: '/auth/passkeys/{id}',
       operationId: 'deletePasskey',
       summary: 'Remove a passkey',
+      description:
+        'The sessions in which it was shown end, in all tenants of the account; the one that removes it stays, with one factor less. Who has no password signs in with a second factor at most ten minutes before.',
       tag,
       params: z.object({ id: idSchema }),
+      body: z.strictObject({ password: z.string().max(200).optional() }),
       responses: { 204: { description: 'Removed', schema: null } },
-      handle: async (ctx, { params }) => {
-        await dropPasskey(deps, ctx, params.id)
+      problems: [429],
+      handle: async (ctx, { params, body }) => {
+        await dropPasskey(deps, ctx, params.id, body.password)
         return { status: 204 }
       },
     }),

@@ -74,11 +74,8 @@ describe('a passkey', () => {
 
   test('is both factors where a tenant or an authenticator asks for a second', async () => {
     const { client, key } = await keyed()
-    await asOwner(house.ownerUrl, (owner) =>
-      owner.query(`update tenants set settings = '{"requireTwoFactorFrom": "2026-01-01"}' where id = $1`, [
-        client.tenantId,
-      ]),
-    )
+    const settings = { requireTwoFactorFrom: '2026-01-01' }
+    expect((await client.patch('/tenant', { settings })).status).toBe(200)
     const strong = await createClient(house.url, (await signIn(key)).body)
     expect((await strong.get('/contacts')).status).toBe(200)
     const weak = await createClient(
@@ -96,10 +93,14 @@ describe('a passkey', () => {
 
   test('is removed by its owner alone, and then opens nothing', async () => {
     const { client, key, id } = await keyed()
-    expect((await house.alice.delete(`/auth/passkeys/${id}`)).status).toBe(404)
+    expect((await house.alice.delete(`/auth/passkeys/${id}`, { password })).status).toBe(404)
     expect((await house.alice.get('/auth/passkeys')).body.data).toEqual([])
-    expect((await client.delete(`/auth/passkeys/${id}`)).status).toBe(204)
-    expect((await client.delete(`/auth/passkeys/${id}`)).status).toBe(404)
+    for (const body of [{}, { password: 'wrong' }]) {
+      const refused = await client.delete(`/auth/passkeys/${id}`, body)
+      expect([refused.status, refused.body.errors[0].path]).toEqual([400, 'password'])
+    }
+    expect((await client.delete(`/auth/passkeys/${id}`, { password })).status).toBe(204)
+    expect((await client.delete(`/auth/passkeys/${id}`, { password })).status).toBe(404)
     expect((await signIn(key)).status).toBe(401)
     await filedMail(house.config.storageDir, client.email, /passkey was removed/)
     await eventually(async () => {
@@ -107,6 +108,42 @@ describe('a passkey', () => {
       const verbs = data.map(({ metadata }: { metadata: { verb?: string } }) => metadata.verb)
       return verbs.includes('passkey_added') && verbs.includes('passkey_removed')
     }, 'both in the timeline')
+  })
+
+  test('that is removed signs out who came by it, wherever he went, and nobody else', async () => {
+    const { client, key, id } = await keyed()
+    const second = createAuthenticator(page)
+    const made = await register(client, second)
+    await nobody.post('/auth/register', { organization: 'Initrode', name: 'Peter', email: client.email, password })
+    const [lost, kept] = [await signIn(key), await signIn(second)]
+    const [thief, owner] = [await createClient(house.url, lost.body), await createClient(house.url, kept.body)]
+    const elsewhere = await thief.post('/auth/switch-tenant', { tenantId: client.tenantId })
+    const there = await createClient(house.url, elsewhere.body)
+    expect((await owner.delete(`/auth/passkeys/${id}`, { password })).status).toBe(204)
+    for (const ended of [thief, there]) expect((await ended.get('/auth/me')).status).toBe(401)
+    expect((await nobody.post('/auth/refresh', { refreshToken: thief.refreshToken })).status).toBe(401)
+    for (const live of [owner, client]) expect((await live.get('/auth/me')).status).toBe(200)
+    // Who takes away what he himself came by stays, and has shown nothing any more.
+    expect((await register(client, createAuthenticator(page))).status).toBe(201)
+    expect((await owner.delete(`/auth/passkeys/${made.body.id}`, { password })).status).toBe(204)
+    const asked = await owner.post('/auth/passkeys/options', { password })
+    expect([asked.status, asked.body.code]).toEqual([403, 'FORBIDDEN'])
+    expect((await client.post('/auth/passkeys/options', { password })).status).toBe(200)
+  })
+
+  test('of an account without a password is removed after a sign-in of just now', async () => {
+    const { client, key, id } = await keyed()
+    const by = await createClient(house.url, (await signIn(key)).body)
+    await asOwner(house.ownerUrl, async (owner) => {
+      await owner.query('update accounts set password_hash = null where email = $1', [client.email])
+      await owner.query("update sessions set created_at = created_at - interval '11 minutes' where user_id = $1", [
+        client.userId,
+      ])
+    })
+    expect((await by.delete(`/auth/passkeys/${id}`, {})).status).toBe(403)
+    const again = await createClient(house.url, (await signIn(key)).body)
+    expect((await again.delete(`/auth/passkeys/${id}`, {})).status).toBe(204)
+    expect((await by.get('/auth/me')).status).toBe(401)
   })
 
   test('is added once, and nobody adds that of another', async () => {

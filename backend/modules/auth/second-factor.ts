@@ -27,14 +27,21 @@ export async function secondFactor(
   return showCode(deps, caller, accountId, totp, code, () => unauthenticated('The code is wrong, or was used before'))
 }
 
-/** How the second factor of a session was shown: to us, or to the issuer that signed its owner in. */
-export type ShownFactor = 'totp' | 'passkey' | 'issuer'
+/** How the second factor of a session was shown: to us, or to the issuer that signed its owner in; of a passkey, which it was. */
+export interface ShownFactor {
+  readonly kind: 'totp' | 'passkey' | 'issuer'
+  readonly passkeyId: string | null
+}
+
+/** A code of an authenticator, or one that stands in for it. */
+export const shownCode: ShownFactor = { kind: 'totp', passkeyId: null }
 
 /**
  * The factor of a session `s` that is the account's own: what an issuer has seen counts in the tenant that takes its word,
  * and neither in another nor for the account.
  */
-export const ownFactor: Sql = sql`nullif(s.second_factor, 'issuer')`
+export const ownFactor: Sql = sql`
+  case when s.second_factor <> 'issuer' then jsonb_build_object('kind', s.second_factor, 'passkeyId', s.passkey_id) end`
 
 /** Which second factors an account has, as its owner sees them. */
 export async function readFactors(

@@ -30,7 +30,7 @@ export const membershipsOf = async (tx: Tx): Promise<Membership[]> =>
  */
 export async function switchTenant(deps: AuthDeps, ctx: Ctx, caller: Caller, tenantId: string): Promise<SignIn> {
   const [found] = await deps.db.tenant(ctx).query(sql`
-    select u.account_id as id, credentials_version_of(u.account_id) as "credentialsVersion", m.user_id, ${ownFactor} as second_factor
+    select u.account_id as id, credentials_version_of(u.account_id) as "credentialsVersion", m.user_id, ${ownFactor} as factor
     from users u cross join lateral find_membership_in(u.account_id, ${tenantId}) m
       join sessions s on s.tenant_id = u.tenant_id and s.id = ${ctx.sessionId} and s.ended_at is null
     where u.tenant_id = ${ctx.tenantId} and u.id = ${ctx.actor.id}`)
@@ -38,5 +38,5 @@ export async function switchTenant(deps: AuthDeps, ctx: Ctx, caller: Caller, ten
   if (!found) throw invalidMember('tenantId', 'must be the id of a tenant that you belong to', 'invalid_reference')
   const there = await memberCtx(deps, caller, tenantId, found.user_id)
   const seen = { id: found.id, credentialsVersion: found.credentialsVersion }
-  return deps.db.transaction(there, (tx) => startSession(deps, tx, seen, found.user_id, caller, found.second_factor))
+  return deps.db.transaction(there, (tx) => startSession(deps, tx, seen, found.user_id, caller, found.factor))
 }

@@ -7,7 +7,7 @@ import { type Account, ownAccount } from './account.queries.ts'
 import { findTotp, newRecoveryCodes, newSeed, seedPurpose, stepOf } from './codes.ts'
 import type { AuthDeps } from './deps.ts'
 import { provedAccount } from './password.actions.ts'
-import { codeClaim, ownFactor, readFactors, showCode } from './second-factor.ts'
+import { codeClaim, ownFactor, readFactors, type ShownFactor, showCode, shownCode } from './second-factor.ts'
 
 /** Proposes a second factor to who is signed in; it counts once a code of it was shown. */
 export async function proposeTotp(
@@ -38,7 +38,7 @@ export async function confirmTotp(deps: AuthDeps, ctx: Ctx, code: string): Promi
   return deps.db.transaction(ctx, async (tx) => {
     const [row] = await tx.query(sql`select confirm_totp(${account.id}, ${totp.seed}, ${step}) as confirmed`)
     if (!row?.confirmed) throw conflict('Another request was faster; look at /auth/me')
-    await noteShown(tx, 'totp')
+    await noteShown(tx, shownCode)
     await tell(tx, 'user.two_factor_enabled')
     return renewCodes(tx, account.id)
   })
@@ -72,9 +72,10 @@ export async function refuseWeakSession(tx: Tx, accountId: string): Promise<void
 }
 
 /** Notes that a second factor was shown in this session. */
-export async function noteShown(tx: Tx, factor: 'totp' | 'passkey'): Promise<void> {
+export async function noteShown(tx: Tx, { kind, passkeyId }: ShownFactor): Promise<void> {
   await tx.query(sql`
-    update sessions set second_factor = ${factor} where tenant_id = ${tx.ctx.tenantId} and id = ${tx.ctx.sessionId}`)
+    update sessions set second_factor = ${kind}, passkey_id = ${passkeyId}
+    where tenant_id = ${tx.ctx.tenantId} and id = ${tx.ctx.sessionId}`)
 }
 
 async function showBoth(deps: AuthDeps, ctx: Ctx, password: string, code: string): Promise<Account> {

@@ -27,7 +27,7 @@ export interface AcceptDeps<SignIn> {
     account: Proved['account'],
     userId: string,
     caller: Caller,
-    factor: 'totp' | 'passkey' | null,
+    factor: Proved['factor'],
   ): Promise<SignIn>
 }
 
@@ -35,7 +35,8 @@ export interface AcceptDeps<SignIn> {
 export interface Proved {
   /** With the version of what it was proved by; null: by nothing of its own. */
   readonly account: { readonly id: string; readonly credentialsVersion: number | null }
-  readonly factor: 'totp' | 'passkey' | null
+  /** The second factor that was shown with it. */
+  readonly factor: { readonly kind: 'totp' | 'passkey' | 'issuer'; readonly passkeyId: string | null } | null
   /** Tells, in the transaction in which it is made use of, what was spent. */
   tell(tx: Tx): Promise<void>
 }

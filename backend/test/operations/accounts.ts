@@ -52,7 +52,7 @@ export const onAccounts: Examples = {
   deletePasskey: async (house) => {
     const as = await house.found('Initech', 'Peter')
     const made = await as.post('/auth/passkeys', await newPasskey(as, createAuthenticator(partyOf(house))))
-    return { as, ...at(made.body.id) }
+    return { as, ...at(made.body.id), body: { password } }
   },
   passkeySignInOptions: nothing,
   signInByPasskey: async (house) => {

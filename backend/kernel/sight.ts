@@ -1,28 +1,34 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Rights } from './rights.ts'
 
 /** Gives a value without what somebody does not see. */
 export type Mask = (rights: Pick<Rights, 'fields'>, value: unknown) => unknown
 
-/** What a schema says of records: how it is masked, or that there is nothing of them in it. */
-type Mark = Mask | 'apart'
-
-const marks = new WeakMap<z.ZodType, Mark>()
-
-/** Says of a schema how what it describes is shown to somebody. */
-export function masked<S extends z.ZodType>(schema: S, mask: Mask): S {
-  marks.set(schema, mask)
-  return schema
+/** How what a schema describes is shown to somebody; null: as it is. */
+export interface Sight {
+  readonly mask: Mask | null
 }
 
 /**
- * Says of a schema that it holds members of a record under their own names: of a record of this type, or of the one that
- * its `type` names. Members that may be hidden must be optional.
+ * What schemas of answers say of the records in them: `z.object({ ... }).register(sight, apart)`. It is said of that very
+ * schema: one that extends it, or picks of it, says nothing.
  */
-export const excerpt = <S extends z.ZodType>(schema: S, type?: string): S => masked(schema, maskExcerpt(type))
+export const sight = z.registry<object>()
 
-/** What was said of this very schema; one that is made of it (`extend`, `pick`) says nothing. */
-export const markOf = (schema: z.ZodType): Mark | undefined => marks.get(schema)
+/** What was said of a schema. Zod writes the types anew of what a registry holds, and those of sets wrongly: hence the cast. */
+export const sightOf = (schema: z.ZodType): Sight | undefined => {
+  const said = sight.get(schema)
+  return said && 'mask' in said ? (said as Sight) : undefined
+}
+
+/** There is nothing of records in it that a role could hide, or who does not see what is in it is refused before. */
+export const apart: Sight = { mask: null }
+
+/**
+ * It holds members of a record under their own names: of a record of this type, or of the one that its `type` names.
+ * Members that may be hidden must be optional.
+ */
+export const excerpt = (type?: string): Sight => ({ mask: maskExcerpt(type) })
 
 /** Takes out of members of a record those that are hidden, but for what says which record it is. */
 export const maskExcerpt =

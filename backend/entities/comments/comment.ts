@@ -2,6 +2,7 @@ import { raw, type Sql } from 'sql-template-tag'
 import { z } from 'zod'
 import { timeSql } from '../../kernel/db/print-time.ts'
 import { filledSchema } from '../../kernel/entity/fields.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 
 /** The text of a comment: Markdown, in which `@[Name](userId)` mentions somebody. */
 export const bodySchema = filledSchema(20_000)
@@ -35,6 +36,8 @@ export const commentSchema = z
       version: 1,
     },
   })
+  // What people say they say to all who read the record.
+  .register(sight, apart)
 
 /** A comment as the API shows it. */
 export type Comment = z.output<typeof commentSchema>
@@ -43,6 +46,7 @@ export type Comment = z.output<typeof commentSchema>
 export const formerSchema = z
   .object({ version: z.int(), body: z.string(), writtenAt: z.iso.datetime({ precision: 3 }) })
   .meta({ id: 'FormerComment' })
+  .register(sight, apart)
 
 /** A mention as it stands in the text. */
 export interface Mention {

@@ -3,6 +3,7 @@ import type { Database } from '../../kernel/db/database.ts'
 import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { type Place, reach, readTree } from './hierarchy.queries.ts'
 
 /** What is special about companies: the tree that they stand in. */
@@ -46,25 +47,28 @@ const nodeSchema: z.ZodType<Node> = z
   })
   .meta({ id: 'CompanyNode' })
 
-const treeSchema = z.object({
-  ancestors: z.array(z.object({ id: z.uuid(), name: z.string() })).describe('The topmost one first'),
-  company: nodeSchema.describe('The company itself with all below it'),
-  sums: z
-    .object({
-      companies: z.int(),
-      contacts: z.int(),
-      openDeals: z.int(),
-      openValue: z.number(),
-      wonDeals: z.int(),
-      wonValue: z.number(),
-      currency: z.string(),
-      unconverted: z.array(
-        z.object({ currency: z.string(), count: z.int(), value: z.number().describe('In that currency') }),
-      ),
-    })
-    .describe('Of the company and all below it'),
-  truncated: z.boolean(),
-})
+// Whose role hides what companies or deals are summed by is refused.
+const treeSchema = z
+  .object({
+    ancestors: z.array(z.object({ id: z.uuid(), name: z.string() })).describe('The topmost one first'),
+    company: nodeSchema.describe('The company itself with all below it'),
+    sums: z
+      .object({
+        companies: z.int(),
+        contacts: z.int(),
+        openDeals: z.int(),
+        openValue: z.number(),
+        wonDeals: z.int(),
+        wonValue: z.number(),
+        currency: z.string(),
+        unconverted: z.array(
+          z.object({ currency: z.string(), count: z.int(), value: z.number().describe('In that currency') }),
+        ),
+      })
+      .describe('Of the company and all below it'),
+    truncated: z.boolean(),
+  })
+  .register(sight, apart)
 
 const named = ({ id, name }: Place): Pick<Node, 'id' | 'name'> => ({ id, name })
 

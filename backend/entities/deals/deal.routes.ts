@@ -5,6 +5,7 @@ import { idSchema, textSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { noBody, verbRoute } from '../../kernel/entity/verb-route.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { lose, move, reopen, win } from './deal.actions.ts'
 import { deal } from './deal.entity.ts'
 import { readBoard, readStays } from './deal.queries.ts'
@@ -82,28 +83,35 @@ export function dealRoutes(house: House & { db: Database; records: Repository })
   ]
 }
 
-const staySchema = z.object({
-  stageId: z.uuid(),
-  stageName: z.string(),
-  pipelineId: z.uuid(),
-  enteredAt: z.iso.datetime({ precision: 3 }),
-  leftAt: z.iso.datetime({ precision: 3 }).nullable().describe('null: it is there now'),
-  enteredById: z.uuid().nullable().describe('Who brought it there; null: the system'),
-  seconds: z.number().describe('How long it was there, or has been until now'),
-})
+// Whose role hides what deals are summed by, or the stages that they are in, is refused.
+const staySchema = z
+  .object({
+    stageId: z.uuid(),
+    stageName: z.string(),
+    pipelineId: z.uuid(),
+    enteredAt: z.iso.datetime({ precision: 3 }),
+    leftAt: z.iso.datetime({ precision: 3 }).nullable().describe('null: it is there now'),
+    enteredById: z.uuid().nullable().describe('Who brought it there; null: the system'),
+    seconds: z.number().describe('How long it was there, or has been until now'),
+  })
+  .register(sight, apart)
+
+const sum = z.number().register(sight, apart)
 
 const laneSchema = z.object({
-  stage: z.object({
-    id: z.uuid(),
-    name: z.string(),
-    kind: z.enum(['open', 'won', 'lost']),
-    probability: z.int(),
-    order: z.int(),
-    rottingDays: z.int().nullable(),
-  }),
-  count: z.int(),
-  value: z.number(),
-  weightedValue: z.number(),
-  otherCurrencies: z.int(),
+  stage: z
+    .object({
+      id: z.uuid(),
+      name: z.string(),
+      kind: z.enum(['open', 'won', 'lost']),
+      probability: z.int(),
+      order: z.int(),
+      rottingDays: z.int().nullable(),
+    })
+    .register(sight, apart),
+  count: sum,
+  value: sum,
+  weightedValue: sum,
+  otherCurrencies: sum,
   cards: z.array(deal.recordSchema),
 })

@@ -5,6 +5,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import { refuseMissing } from '../../kernel/entity/write-values.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { groupings, readHome, readUnknown } from './forecast.queries.ts'
 import { monthsOf, readForecast } from './forecast.ts'
 
@@ -54,29 +55,32 @@ const momentSchema = z
 
 const named = z.object({ id: z.uuid(), name: z.string() }).nullable().optional()
 
-const forecastSchema = z.object({
-  from: z.iso.date(),
-  to: z.iso.date(),
-  groupBy: z.enum(groupings),
-  data: z.array(
-    z.object({
-      period: z.string().describe('The month: 2026-11'),
-      owner: named,
-      team: named,
-      count: z.int().describe('Open deals'),
-      value: z.number().describe('Of open deals'),
-      weightedValue: z.number().describe('Of open deals: value × probability'),
-      wonCount: z.int(),
-      wonValue: z.number(),
-      target: z.number().nullable(),
-      attainment: z.number().nullable().describe('wonValue / target'),
-      currency: z.string(),
-    }),
-  ),
-  unconverted: z.array(
-    z.object({ currency: z.string(), count: z.int(), value: z.number().describe('In that currency') }),
-  ),
-})
+// Whose role hides what deals are summed by is refused.
+const forecastSchema = z
+  .object({
+    from: z.iso.date(),
+    to: z.iso.date(),
+    groupBy: z.enum(groupings),
+    data: z.array(
+      z.object({
+        period: z.string().describe('The month: 2026-11'),
+        owner: named,
+        team: named,
+        count: z.int().describe('Open deals'),
+        value: z.number().describe('Of open deals'),
+        weightedValue: z.number().describe('Of open deals: value × probability'),
+        wonCount: z.int(),
+        wonValue: z.number(),
+        target: z.number().nullable(),
+        attainment: z.number().nullable().describe('wonValue / target'),
+        currency: z.string(),
+      }),
+    ),
+    unconverted: z.array(
+      z.object({ currency: z.string(), count: z.int(), value: z.number().describe('In that currency') }),
+    ),
+  })
+  .register(sight, apart)
 
 /** The days of a span; a month is its first day as the begin and its last one as the end. */
 function spanOf(sentFrom: string | undefined, sentTo: string | undefined, today: string): { from: string; to: string } {

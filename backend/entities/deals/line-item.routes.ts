@@ -4,6 +4,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { etagOf, noneMatches, readIfMatch } from '../../kernel/http/etag.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { addLine, changeLine, type House, mostLines, refuseUnseenLines, removeLine } from './line-item.actions.ts'
 import { findLine, readLines } from './line-item.queries.ts'
 import { changedLineSchema, type LineItem, lineItemSchema, newLineSchema } from './line-item.ts'
@@ -111,11 +112,11 @@ const valueRules = `Name and price are the product's unless given; the currency 
 less the discount, without tax, rounded to 4 decimals, halves away from zero. The deal's \`value\` is the sum of the totals unless
 somebody set it; \`PATCH {"value": null}\` on the deal gives it back to the lines. Each change of a line raises the deal's version.`
 
-const totalsSchema = z.object({ net: z.number(), tax: z.number(), gross: z.number() })
+const totalsSchema = z.object({ net: z.number(), tax: z.number(), gross: z.number() }).register(sight, apart)
 
 const linesSchema = z.object({
   data: z.array(lineItemSchema),
-  page: z.object({ limit: z.int(), nextCursor: z.null() }),
+  page: z.object({ limit: z.int(), nextCursor: z.null() }).register(sight, apart),
   totals: totalsSchema,
 })
 

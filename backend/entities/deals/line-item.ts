@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { filledSchema, idSchema, money } from '../../kernel/entity/fields.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 
 /** A line of a deal as the API shows it. */
 export interface LineItem {
@@ -50,6 +51,8 @@ export const lineItemSchema = z
     version: z.int(),
   })
   .meta({ id: 'LineItem' })
+  // Whose role hides what lines come to is refused.
+  .register(sight, apart)
 
 const writable = {
   productId: idSchema.nullable().optional(),

@@ -3,19 +3,19 @@ import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
-import { excerpt } from '../../kernel/sight.ts'
+import { excerpt, sight } from '../../kernel/sight.ts'
 import { company } from '../companies/company.entity.ts'
 import { contact } from '../contacts/contact.entity.ts'
 
 /** A record that a lead may already be, as an answer shows it. */
-export const candidateSchema = excerpt(
-  z.object({
+export const candidateSchema = z
+  .object({
     type: z.enum(['contact', 'company']),
     id: z.uuid(),
     name: z.string(),
     email: z.string().nullable().optional(),
-  }),
-)
+  })
+  .register(sight, excerpt())
 
 /** A record that a lead may already be. */
 export interface Candidate {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineEntity } from '../../kernel/entity/define.ts'
 import { filledSchema, flag, json, ruled, text } from '../../kernel/entity/fields.ts'
 import { localeSchema } from '../../kernel/entity/places.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 
 const line = (max: number) => filledSchema(max)
 
@@ -30,6 +31,7 @@ export const itemInput = itemChange
   })
 
 /** The shape of an item. */
+// Forms are filled in by pick lists: no role hides anything of them (`role.actions.ts`).
 export const itemSchema = z
   .object({
     id: z.uuid(),
@@ -52,6 +54,7 @@ export const itemSchema = z
       active: true,
     },
   })
+  .register(sight, apart)
 
 export type Item = z.output<typeof itemSchema>
 

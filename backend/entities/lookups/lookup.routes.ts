@@ -8,6 +8,7 @@ import { notFound } from '../../kernel/errors.ts'
 import { etagOf, noneMatches, readIfMatch } from '../../kernel/http/etag.ts'
 import { pageOf } from '../../kernel/http/page.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { addItem, changeItem, changeList, removeItem, removeList } from './lookup.actions.ts'
 import { builtInLists, itemChange, itemInput, itemSchema, listName } from './lookup.entity.ts'
 import { findList, type List, readLists } from './lookup.queries.ts'
@@ -20,18 +21,21 @@ const listMembers = {
   builtIn: z.boolean(),
   version: z.int(),
 }
-const listSchema = z.object({ ...listMembers, items: z.array(itemSchema) }).meta({
-  id: 'LookupList',
-  example: {
-    id: '0192f0c1-7a4e-7d31-9a55-0d7f3c1b2a90',
-    list: 'source',
-    label: 'Source',
-    restricted: false,
-    builtIn: true,
-    version: 3,
-    items: [],
-  },
-})
+const listSchema = z
+  .object({ ...listMembers, items: z.array(itemSchema) })
+  .meta({
+    id: 'LookupList',
+    example: {
+      id: '0192f0c1-7a4e-7d31-9a55-0d7f3c1b2a90',
+      list: 'source',
+      label: 'Source',
+      restricted: false,
+      builtIn: true,
+      version: 3,
+      items: [],
+    },
+  })
+  .register(sight, apart)
 
 /** Pick lists: whole, by item, and what a list is as a whole. The version is the list's. */
 export function lookupRoutes({
@@ -73,7 +77,7 @@ export function lookupRoutes({
       responses: {
         200: {
           description: 'The items',
-          schema: z.intersection(pageOf(itemSchema), z.object(listMembers)),
+          schema: z.intersection(pageOf(itemSchema), z.object(listMembers).register(sight, apart)),
           headers: ['ETag'],
         },
         304: { description: 'Not modified', schema: null },

@@ -6,6 +6,7 @@ import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { wrapped } from '../../kernel/entity/wrapped.ts'
 import { invalid, type MemberError, rule } from '../../kernel/errors.ts'
 import type { Action } from '../../kernel/rights.ts'
+import { lookup } from '../lookups/lookup.entity.ts'
 
 /** How many roles a tenant may have. */
 const mostRoles = 200
@@ -103,6 +104,7 @@ function refuseUnfit(entities: ReadonlyMap<string, Entity>, { permissions, field
     const entity = entities.get(resource)
     if (!entity) wrong(`${path}.resource`, 'must be a type, as contact')
     else if (!entity.all[field] && !entity.parts?.[field]) wrong(`${path}.field`, `must be a member of a ${resource}`)
+    else if (resource === lookup.type) wrong(`${path}.resource`, 'must not be a pick list: forms are filled in by it')
     else if (neededMembers(entity).has(field)) wrong(`${path}.field`, 'must be a member that nothing else is told by')
   }
   if (errors.length > 0) throw invalid(errors)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { currency, filledSchema } from '../../kernel/entity/fields.ts'
 import { localeSchema, timezoneSchema } from '../../kernel/entity/places.ts'
 import { sentBack } from '../../kernel/entity/sent-back.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { type Limits, limitsOf, limitsSchema, type Plans } from './plans.ts'
 
 /** A tenant as its row holds it. */
@@ -73,7 +74,7 @@ const shape = {
 }
 
 /** A tenant as its own people see it. */
-export const tenantSchema = z.object(shape).meta({ id: 'TenantSettings' })
+export const tenantSchema = z.object(shape).meta({ id: 'TenantSettings' }).register(sight, apart)
 
 /** What the people of a tenant change of it. What the platform says of it may be sent back as it is. */
 export const tenantPatchSchema = z.strictObject({

@@ -5,6 +5,7 @@ import { Problem } from '../errors.ts'
 import { parsePart } from '../http/body.ts'
 import { asProblem, problemMembers } from '../http/problem.ts'
 import { type Route, route } from '../http/route.ts'
+import { apart, sight } from '../sight.ts'
 import { survivorOf } from './aliases.ts'
 import { named } from './define.ts'
 import { idSchema } from './fields.ts'
@@ -43,10 +44,11 @@ export function bulkRoute(deps: { db: Database; repository: Repository }): Route
   const { db, repository } = deps
   const { entity } = repository
   const resultSchema = z.object({
-    status: z.int(),
-    id: z.uuid().optional(),
+    status: z.int().register(sight, apart),
+    id: z.uuid().register(sight, apart).optional(),
     record: entity.recordSchema.optional(),
-    problem: z.unknown().optional(),
+    // What a problem tells of records is not in it: nobody has masked it.
+    problem: z.unknown().register(sight, apart).optional(),
   })
   return route({
     method: 'post',

@@ -1,7 +1,9 @@
 import { forbidden } from '../errors.ts'
 import type { FieldRules, Rights } from '../rights.ts'
+import { isObject } from '../sight.ts'
 import type { Entity } from './define.ts'
 import type { ListQuery } from './list-query.ts'
+import type { Registry } from './registry.ts'
 
 /** A record without the members that are hidden; undefined rules hide none. */
 export const seenMembers = (
@@ -9,6 +11,30 @@ export const seenMembers = (
   record: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> =>
   rules ? Object.fromEntries(Object.entries(record).filter(([name]) => !rules.hidden.has(name))) : record
+
+/** A record without the members that are hidden, also in the records that are included in it. */
+export function maskRecord(
+  registry: Registry,
+  entity: Entity,
+  rights: Pick<Rights, 'fields'>,
+  value: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const shown = Object.entries(seenMembers(rights.fields?.(entity.type), value))
+  const included = new Map(
+    Object.values(entity.all).flatMap(({ include, ref }) => {
+      const target = ref === undefined ? undefined : registry.entities.get(ref)
+      return include !== undefined && target ? [[include, target] as const] : []
+    }),
+  )
+  return Object.fromEntries(
+    shown.map(([name, member]) => {
+      const target = included.get(name)
+      if (!target) return [name, member]
+      const one = (record: unknown) => (isObject(record) ? maskRecord(registry, target, rights, record) : record)
+      return [name, Array.isArray(member) ? member.map(one) : one(member)]
+    }),
+  )
+}
 
 /** Changes of a record without those of members that are hidden. */
 export const seenChanges = <Change extends { readonly field: string }>(

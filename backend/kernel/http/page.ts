@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { idSchema } from '../entity/fields.ts'
 import { invalidMember, type Problem } from '../errors.ts'
+import { apart, sight } from '../sight.ts'
 import { JsonText } from './route.ts'
 
 /** `limit` of a list: 1 to 200, 50 by default. */
@@ -17,16 +18,16 @@ export const limitSchema = z
 export const cursorSchema = z.string().min(1).max(2000).optional()
 
 /** The shape of a page of items. */
-export const pageOf = (item: z.ZodType): z.ZodType =>
-  z.object({
-    data: z.array(item),
-    page: z.object({
-      limit: z.int(),
-      nextCursor: z.string().nullable(),
-      total: z.int().optional(),
-      totalIsLowerBound: z.literal(true).optional(),
-    }),
+export const pageOf = (item: z.ZodType): z.ZodType => z.object({ data: z.array(item), page: pageInfo })
+
+const pageInfo = z
+  .object({
+    limit: z.int(),
+    nextCursor: z.string().nullable(),
+    total: z.int().optional(),
+    totalIsLowerBound: z.literal(true).optional(),
   })
+  .register(sight, apart)
 
 /** Some rows of a list, and where the next begin. */
 export interface Page<T> {

@@ -83,6 +83,8 @@ interface Described {
         schema: ZodType | null
         /** The media type of a body that is not JSON; it has no schema. */
         type?: string
+        /** Says of such a body that it holds nothing of records that a role could hide. */
+        apart?: true
         headers?: readonly string[]
       }
     >

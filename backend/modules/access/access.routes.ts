@@ -9,6 +9,7 @@ import { forbidden, invalidMember, notFound } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import type { Belonging, Rights } from '../../kernel/rights.ts'
+import { apart, excerpt, sight } from '../../kernel/sight.ts'
 import { explain } from './explain.ts'
 import { readShares } from './shares.queries.ts'
 
@@ -37,11 +38,12 @@ const holderSchema = z
   .object({
     userId: z.uuid(),
     name: z.string(),
-    role: z.string(),
+    role: z.string().optional(),
     actions: z.array(z.enum(actions)),
     because: z.string(),
   })
   .meta({ id: 'AccessHolder' })
+  .register(sight, excerpt('user'))
 
 /** `GET /{r}/{id}/access`: who may see a record, and why. */
 export function accessRoute(deps: AccessDeps, entity: Entity): Route {
@@ -101,7 +103,10 @@ export function explainRoute(deps: AccessDeps): Route {
     responses: {
       200: {
         description: 'The verdict, and each rule in the order in which it was asked',
-        schema: z.object({ allowed: z.boolean(), rules: z.array(stepSchema) }).meta({ id: 'AccessExplanation' }),
+        schema: z
+          .object({ allowed: z.boolean(), rules: z.array(stepSchema) })
+          .meta({ id: 'AccessExplanation' })
+          .register(sight, apart),
       },
     },
     problems: [404],

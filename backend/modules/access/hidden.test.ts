@@ -298,7 +298,7 @@ test.each([
 test('who does not see the key of a record finds none by it', async () => {
   const externalId = unique('key')
   const { id } = await alice.build('contact', { externalId })
-  const { id: other } = await alice.build('contact')
+  const { id: other } = await alice.build('contact', { externalId: unique('other') })
   await alice.post(`/contacts/${other}/merge`, { fromIds: [id] })
   const vic = await veiled('contact.externalId')
   for (const key of [externalId, unique('none')])

@@ -5,6 +5,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository } from '../../kernel/entity/repository.ts'
 import { etagOf, readIfMatch } from '../../kernel/http/etag.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { setShares } from './shares.actions.ts'
 import { type GrantedShare, readShares } from './shares.queries.ts'
 
@@ -36,6 +37,7 @@ const sharesSchema = z
     ),
   })
   .meta({ id: 'Shares' })
+  .register(sight, apart)
 
 /** With whom a record is shared: read by who reads it, set by those to whom it belongs. */
 export function sharesRoutes(db: Database, records: Repository): Route[] {

@@ -3,6 +3,7 @@ import { tenantSchema as settings } from '../../entities/tenants/tenant.ts'
 import { user } from '../../entities/users/user.entity.ts'
 import { printCookie } from '../../kernel/http/cookie.ts'
 import type { Answer } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { type SignIn, sessionDays } from './auth.actions.ts'
 import type { OperatorSignIn } from './operators.ts'
 
@@ -16,15 +17,16 @@ export interface CookieOptions {
 export const tenantSchema = settings
   .pick({ id: true, name: true, timezone: true, locale: true, currency: true, plan: true, createdAt: true })
   .meta({ id: 'Tenant' })
+  .register(sight, apart)
 
 /** What a sign-in answers. */
 export const signInSchema = z
   .object({
     user: user.recordSchema,
     tenant: tenantSchema,
-    accessToken: z.string(),
-    refreshToken: z.string().optional(),
-    expiresIn: z.int(),
+    accessToken: z.string().register(sight, apart),
+    refreshToken: z.string().register(sight, apart).optional(),
+    expiresIn: z.int().register(sight, apart),
   })
   .meta({ id: 'SignIn' })
 

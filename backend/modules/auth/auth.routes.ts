@@ -13,6 +13,7 @@ import { invalidMember, notFound } from '../../kernel/errors.ts'
 import { readCookie } from '../../kernel/http/cookie.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { publicRoute, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { ownAccount } from './account.queries.ts'
 import { accountRoutes } from './account.routes.ts'
 import { cookieName, cookieOf, signedIn, signInSchema, tenantSchema } from './answers.ts'
@@ -56,15 +57,18 @@ const meSchema = z
   .object({
     user: user.recordSchema,
     tenant: tenantSchema,
-    role: z.string(),
-    emailVerifiedAt: z.iso.datetime({ precision: 3 }).nullable(),
-    twoFactor: z.object({ totp: z.boolean(), recoveryCodesLeft: z.int(), passkeys: z.int() }),
+    role: z.string().register(sight, apart),
+    emailVerifiedAt: z.iso.datetime({ precision: 3 }).nullable().register(sight, apart),
+    twoFactor: z.object({ totp: z.boolean(), recoveryCodesLeft: z.int(), passkeys: z.int() }).register(sight, apart),
     tenants: z
       .array(
         z.object({ id: z.uuid(), name: z.string(), role: z.string(), suspended: z.boolean(), current: z.boolean() }),
       )
-      .meta({ description: 'Where you can switch to' }),
-    permissions: z.array(z.object({ resource: z.string(), action: z.string(), scope: z.string() })),
+      .meta({ description: 'Where you can switch to' })
+      .register(sight, apart),
+    permissions: z
+      .array(z.object({ resource: z.string(), action: z.string(), scope: z.string() }))
+      .register(sight, apart),
   })
   .meta({ id: 'Me' })
 
@@ -80,6 +84,7 @@ const sessionSchema = z
     operator: z.string().nullable().meta({ description: 'Email of the platform operator who acts in your name in it' }),
   })
   .meta({ id: 'Session' })
+  .register(sight, apart)
 
 /** Sign-in, sessions and the caller himself: section 2 of the contract, as far as it is built. */
 export function authRoutes(options: AuthOptions): Route[] {

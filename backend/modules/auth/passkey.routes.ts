@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import { publicRoute, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { signedIn, signInSchema } from './answers.ts'
 import type { AuthDeps } from './deps.ts'
 import {
@@ -38,7 +39,7 @@ const authentication = z.looseObject({
   }),
 })
 
-const options = z.looseObject({ challenge: z.string() })
+const options = z.looseObject({ challenge: z.string() }).register(sight, apart)
 
 const passkeySchema = z
   .object({
@@ -49,6 +50,7 @@ const passkeySchema = z
     lastUsedAt: time.nullable(),
   })
   .meta({ id: 'Passkey' })
+  .register(sight, apart)
 
 /** Passkeys (WebAuthn): a sign-in without a password that counts as both factors. */
 export function passkeyRoutes(deps: AuthDeps & { readonly secureCookies: boolean }): Route[] {
@@ -78,7 +80,9 @@ export function passkeyRoutes(deps: AuthDeps & { readonly secureCookies: boolean
         name: filledSchema(100),
         response: registration,
       }),
-      responses: { 201: { description: 'Added', schema: z.object({ id: z.uuid(), name: z.string() }) } },
+      responses: {
+        201: { description: 'Added', schema: z.object({ id: z.uuid(), name: z.string() }).register(sight, apart) },
+      },
       problems: [409],
       handle: async (ctx, { body }) => ({
         status: 201,

@@ -1,12 +1,16 @@
 import { z } from 'zod'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import type { AuthDeps } from './deps.ts'
 import { confirmTotp, proposeTotp, removeTotp, renewRecoveryCodes } from './two-factor.actions.ts'
 
 const tag = 'auth'
 const password = z.string().max(200)
 const code = z.string().min(1).max(40)
-const codes = z.object({ recoveryCodes: z.array(z.string()) }).meta({ id: 'RecoveryCodes' })
+const codes = z
+  .object({ recoveryCodes: z.array(z.string()) })
+  .meta({ id: 'RecoveryCodes' })
+  .register(sight, apart)
 
 /** The second factor of who is signed in: codes of an authenticator (TOTP, RFC 6238) and recovery codes. */
 export function twoFactorRoutes(deps: AuthDeps): Route[] {
@@ -24,7 +28,7 @@ export function twoFactorRoutes(deps: AuthDeps): Route[] {
       responses: {
         200: {
           description: 'What the authenticator is given; shown this once',
-          schema: z.object({ secret: z.string(), uri: z.string() }),
+          schema: z.object({ secret: z.string(), uri: z.string() }).register(sight, apart),
         },
       },
       problems: [409, 429],

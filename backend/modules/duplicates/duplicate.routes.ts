@@ -6,7 +6,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Repository, Values } from '../../kernel/entity/repository.ts'
 import { cursorSchema, limitSchema, pageOf, readPlace, writeCursor } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
-import { excerpt } from '../../kernel/sight.ts'
+import { apart, excerpt, sight } from '../../kernel/sight.ts'
 import { dismiss, findAlike, pageOfPairs, type SeenPair, seenPair, undismiss } from './duplicate.actions.ts'
 import { readPairsOf } from './duplicate.queries.ts'
 import { keyMembers } from './keys.ts'
@@ -127,15 +127,21 @@ const about =
   'By equal email addresses, telephone numbers and domains, and by names that are equal or nearly so, whatever the case, the accents, the order of the words and the legal form. What more than 20 records share is no evidence. Follows a change within the fan-out lag.'
 
 function schemasOf(noun: Mergeable) {
-  const record = excerpt(z.object({ type: z.string(), id: z.uuid(), name: z.string() }).catchall(z.unknown()))
+  const record = z
+    .object({ type: z.string(), id: z.uuid(), name: z.string() })
+    .catchall(z.unknown())
+    .register(sight, excerpt())
+  // Of what one does not see there is no evidence.
   const evidence = {
-    score: z.int().min(0).max(100),
+    score: z.int().min(0).max(100).register(sight, apart),
     reasons: z.array(
-      z.object({
-        field: z.string().describe('The member, or `name` for the parts of one'),
-        kind: z.enum(['equal', 'similar']),
-        value: z.string().optional().describe('What they share, in normal form'),
-      }),
+      z
+        .object({
+          field: z.string().describe('The member, or `name` for the parts of one'),
+          kind: z.enum(['equal', 'similar']),
+          value: z.string().optional().describe('What they share, in normal form'),
+        })
+        .register(sight, apart),
     ),
   }
   return {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { apart, sight } from '../../kernel/sight.ts'
 
 const name = z.string().min(1).max(300)
 const scalar = z.union([z.string().max(10_000), z.number(), z.boolean()])
@@ -54,6 +55,8 @@ export const exportSchema = z
     completedAt: time.nullable(),
   })
   .meta({ id: 'Export' })
+  // It tells what was asked for; the file holds what its maker saw.
+  .register(sight, apart)
 
 /** The filters as the query of a list. */
 export function searchOf({ filters, sort }: ExportRow['options']): URLSearchParams {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { apart, sight } from '../../kernel/sight.ts'
 
 /** Giving what somebody had to another, as the API shows it. */
 export const handOverSchema = z
@@ -32,6 +33,7 @@ export const handOverSchema = z
       completedAt: null,
     },
   })
+  .register(sight, apart)
 
 /** A hand-over as the API shows it. */
 export type HandOver = z.infer<typeof handOverSchema>

@@ -2,8 +2,8 @@ import { extname } from 'node:path'
 import { z } from 'zod'
 import type { Files } from '../../adapters/files/files.port.ts'
 import type { Ctx } from '../../kernel/context.ts'
+import { maskRecord } from '../../kernel/entity/field-rules.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
-import { maskRecord } from '../../kernel/entity/masking.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import { notFound } from '../../kernel/errors.ts'
 import type { Form, SentFile } from '../../kernel/http/form.ts'
@@ -11,7 +11,7 @@ import { once, readKey } from '../../kernel/http/idempotency.ts'
 import { cursorSchema, limitSchema, paged, pageOf, printedPage, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, Bytes, JsonText, type Route, route } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
-import { isObject, type Mask, masked } from '../../kernel/sight.ts'
+import { isObject, type Mask, sight } from '../../kernel/sight.ts'
 import { errorsCsv } from './errors-csv.ts'
 import { checkRequest, type RequestDeps, requestImport, requestUndo } from './import.actions.ts'
 import { listImports, printImport } from './import.queries.ts'
@@ -24,7 +24,10 @@ const form: Form<typeof importFields> = { file: 'file', fields: importFields, ma
 export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
   const { db, files, registry } = deps
   const params = z.object({ id: idSchema })
-  const schema = masked(z.object(importSchema.shape).meta({ id: 'Import' }), maskImport(registry))
+  const schema = importSchema
+    .clone()
+    .meta({ id: 'Import' })
+    .register(sight, { mask: maskImport(registry) })
   return [
     route({
       method: 'post',
@@ -100,7 +103,7 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       summary: 'What is wrong with the table: line, column, value, reason',
       tag: 'imports',
       params,
-      responses: { 200: { description: 'The errors', schema: null, type: 'text/csv' } },
+      responses: { 200: { description: 'The errors', schema: null, type: 'text/csv', apart: true } },
       handle: async (ctx, { params }) => {
         const tx = db.tenant(ctx)
         if ((await printImport(tx, params.id)) === null) throw notFound()

@@ -12,6 +12,7 @@ import { filledSchema, idSchema } from '../../kernel/entity/fields.ts'
 import { forbidden, notFound } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, publicRoute, type Route, route } from '../../kernel/http/route.ts'
+import { excerpt, sight } from '../../kernel/sight.ts'
 import { type AcceptDeps, acceptInvitation } from './accept.ts'
 
 /** What inviting and accepting are built of. */
@@ -29,7 +30,12 @@ const atOnce = 100
 export function invitationRoutes<SignIn>(options: InvitationOptions<SignIn>): Route[] {
   const { db, plans } = options
   const params = z.object({ id: idSchema })
-  const one = { description: 'The invitation', schema: invitationSchema }
+  // What is said of who is invited is what his user will be.
+  const schema = invitationSchema
+    .partial({ email: true, role: true, roleId: true, teamId: true })
+    .meta(invitationSchema.meta() ?? {})
+    .register(sight, excerpt('user'))
+  const one = { description: 'The invitation', schema: schema }
   return [
     route({
       method: 'post',
@@ -42,7 +48,7 @@ export function invitationRoutes<SignIn>(options: InvitationOptions<SignIn>): Ro
       responses: {
         201: {
           description: 'Invited; of a list a list',
-          schema: z.union([invitationSchema, z.object({ data: z.array(invitationSchema) })]),
+          schema: z.union([schema, z.object({ data: z.array(schema) })]),
         },
       },
       problems: [409],
@@ -66,11 +72,11 @@ export function invitationRoutes<SignIn>(options: InvitationOptions<SignIn>): Ro
       summary: 'Who is invited, the latest first',
       tag,
       query: z.strictObject({
-        status: invitationSchema.shape.status.optional(),
+        status: schema.shape.status.optional(),
         limit: limitSchema,
         cursor: cursorSchema,
       }),
-      responses: { 200: { description: 'A page of invitations', schema: pageOf(invitationSchema) } },
+      responses: { 200: { description: 'A page of invitations', schema: pageOf(schema) } },
       handle: async (ctx, { query: { status, limit = 50, cursor } }) => {
         refuseUnlessAdmin(ctx)
         const list = JSON.stringify([ctx.tenantId, 'invitations', status])

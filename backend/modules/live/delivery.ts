@@ -1,9 +1,9 @@
 import type { Server } from 'socket.io'
 import type { Ctx } from '../../kernel/context.ts'
-import { seenChanges } from '../../kernel/entity/field-rules.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { FieldRules } from '../../kernel/rights.ts'
+import { isObject } from '../../kernel/sight.ts'
 import type { Client, Clients } from './client.ts'
 import type { Item, Message } from './messages.ts'
 import { outgoing } from './outgoing.ts'
@@ -60,14 +60,15 @@ export function createDelivery(deps: {
     if (rooms.length === 0 || (audience.kind === 'user' && clients.ofUser(audience.topic).size === 0)) return
     const body = payload()
     if (body === null) return
-    const tell = (to: string | string[], told: Readonly<Record<string, unknown>>) =>
+    const tell = (to: string | string[], told: Readonly<Record<string, unknown>> | null) =>
+      told &&
       io
         .to(to)
         .except(heldRoom)
         .emit(name, { ...told, eventId: eventIdOf(item, slot) })
     const whole = rooms.filter(({ fields }) => !fields).map(({ room }) => room)
     if (whole.length > 0) tell(whole, body)
-    for (const { room, fields } of rooms) if (fields) tell(room, withoutHidden(body, fields))
+    for (const { room, fields } of rooms) if (fields) tell(room, shown(item, message, body, fields))
   }
 
   const queue = (client: Client, item: Item): void => {
@@ -114,7 +115,7 @@ export function createDelivery(deps: {
     for (const { item, message } of messages) {
       const body = message.payload ? message.payload() : message === counts.at(-1)?.message ? counted(client) : null
       const fields = client.signedIn.ctx.rights.fields?.(item.event.type)
-      const told = body && fields ? withoutHidden(body, fields) : body
+      const told = body && fields ? shown(item, message, body, fields) : body
       if (told) client.socket.emit(message.name, { ...told, eventId: eventIdOf(item, message.slot) })
     }
     for (const follow of client.follows.values()) follow.caughtUp = true
@@ -170,9 +171,14 @@ function counted(client: Client): { unreadCount: number } | null {
   return value === null ? null : { unreadCount: value }
 }
 
-/** An activity tells what changed: of members that somebody does not see it tells him nothing. */
-function withoutHidden(body: Readonly<Record<string, unknown>>, rules: FieldRules): Readonly<Record<string, unknown>> {
-  const { changes } = body
-  if (!Array.isArray(changes)) return body
-  return { ...body, changes: seenChanges(rules, changes) }
+/** What a message is to those from whom members of records of its event's type are hidden. */
+function shown(
+  { event }: Item,
+  { mask }: Message,
+  body: Readonly<Record<string, unknown>>,
+  fields: FieldRules,
+): Readonly<Record<string, unknown>> | null {
+  if (!mask) return body
+  const told = mask({ fields: (type) => (type === event.type ? fields : undefined) }, body)
+  return isObject(told) ? told : null
 }

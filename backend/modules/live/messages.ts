@@ -2,6 +2,7 @@ import type { Entity } from '../../kernel/entity/define.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
 import type { Belonging } from '../../kernel/rights.ts'
+import type { Mask } from '../../kernel/sight.ts'
 import type { Sequenced } from './sequence.ts'
 import { recordTopic, typeTopic, userTopic } from './topics.ts'
 
@@ -18,6 +19,8 @@ export interface Message {
   readonly audience: Audience
   /** Null: the user's unread count that the event does not say; it is looked up when the message goes out. */
   readonly payload: (() => Readonly<Record<string, unknown>> | null) | null
+  /** How it is shown to those who follow a record; null: nothing of records that a role could hide is in it. */
+  readonly mask: Mask | null
 }
 
 /** An event with its messages and where they go out. */
@@ -29,6 +32,7 @@ export interface Item extends Sequenced {
 export interface MessageSources {
   readonly entities: ReadonlyMap<string, Entity>
   activityOf(event: DomainEvent): Record<string, unknown> | null
+  readonly maskActivity: Mask
 }
 
 /** The messages of an event, in the order in which they go out. */
@@ -51,10 +55,10 @@ function ofNotification(event: DomainEvent): readonly Message[] {
   const name = notificationNames[event.name]
   if (name === undefined || typeof userId !== 'string') return []
   const audience: Audience = { kind: 'user', topic: userTopic(event.tenantId, userId) }
-  const item: Message = { slot: 0, name, audience, payload: () => notificationOf(event) }
+  const item: Message = { slot: 0, name, audience, payload: () => notificationOf(event), mask: null }
   if (event.name === 'notification.created') return [item]
   const payload = typeof unreadCount === 'number' ? () => ({ unreadCount }) : null
-  return [item, { slot: 1, name: 'notification:unread-count', audience, payload }]
+  return [item, { slot: 1, name: 'notification:unread-count', audience, payload, mask: null }]
 }
 
 /** Who follows users, or one of them, hears when they come and go. */
@@ -63,7 +67,7 @@ function ofPresence({ tenantId, recordId, data }: DomainEvent): readonly Message
   const { userId, online } = data
   const topics = [recordTopic(tenantId, 'user', recordId), typeTopic(tenantId, 'user')]
   const audience: Audience = { kind: 'followers', topics, belonging: { ownerIds: [], createdById: null } }
-  return [{ slot: 0, name: 'presence:changed', audience, payload: () => ({ userId, online }) }]
+  return [{ slot: 0, name: 'presence:changed', audience, payload: () => ({ userId, online }), mask: null }]
 }
 
 /** What long work tells its own user, by the type of its events. */
@@ -74,7 +78,7 @@ function ofOwnWork(event: DomainEvent): readonly Message[] {
   const name = workNames[event.type]
   if (name === undefined || typeof userId !== 'string' || event.record === null) return []
   const audience: Audience = { kind: 'user', topic: userTopic(event.tenantId, userId) }
-  return [{ slot: 0, name, audience, payload: () => event.record }]
+  return [{ slot: 0, name, audience, payload: () => event.record, mask: null }]
 }
 
 /** The entry; of several at once only their ids, or nothing but that the list should be read anew. */
@@ -103,13 +107,14 @@ function ofRecord(sources: MessageSources, entity: Entity, event: DomainEvent): 
   const messages: Message[] = []
   if (name) {
     const audience: Audience = { kind: 'followers', topics: [record, typeTopic(tenantId, type)], belonging }
-    messages.push({ slot: 0, name, audience, payload: () => ({ type, id, version }) })
+    messages.push({ slot: 0, name, audience, payload: () => ({ type, id, version }), mask: null })
   }
   messages.push({
     slot: 1,
     name: 'activity:new',
     audience: { kind: 'followers', topics: [record], belonging },
     payload: () => sources.activityOf(event),
+    mask: sources.maskActivity,
   })
   return messages
 }

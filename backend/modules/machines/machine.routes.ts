@@ -6,6 +6,7 @@ import { forbidden, invalidMember } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kernel/http/page.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
 import type { Action } from '../../kernel/rights.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { type Made, makeMachine, revokeMachine, rotateSecret } from './machine.actions.ts'
 import { listMachines } from './machine.queries.ts'
 import { type KindOfMachine, machineSchema, newMachineSchema, rotationSchema } from './machine.ts'
@@ -16,13 +17,14 @@ const place = z.tuple([idSchema])
 /** Listing, making, rotating and revoking the machines of a kind. */
 export function machineRoutes(db: Database, what: KindOfMachine, resources: ReadonlySet<string>): Route[] {
   const { kind, path, tag, name, spoken, secretMember } = what
-  const record = machineSchema.meta({ id: name })
+  const record = machineSchema.meta({ id: name }).register(sight, apart)
   const made = machineSchema
     .extend({
       [secretMember]: z.string().meta({ description: 'Shown this once: we keep a hash only' }),
       ...(kind === 'service_account' ? { clientId: z.uuid() } : {}),
     })
     .meta({ id: `New${name}` })
+    .register(sight, apart)
   const answer = ({ machine, secret }: Made) => ({
     ...machine,
     [secretMember]: secret,

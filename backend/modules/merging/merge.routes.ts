@@ -6,6 +6,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import { invalid, type MemberError } from '../../kernel/errors.ts'
 import { readIfMatch } from '../../kernel/http/etag.ts'
 import { JsonText, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { type MergingDeps, merge, mostMoved, type Wish } from './merge.actions.ts'
 import { unmerge } from './unmerge.actions.ts'
 
@@ -71,13 +72,15 @@ export function mergeRoutes(db: Database, deps: MergingDeps, noun: Mergeable): R
 }
 
 function unmergedSchema(noun: Mergeable): z.ZodType {
-  const unmerged = z.object({
-    ids: z.array(z.uuid()).describe('What is a record of its own again'),
-    kept: z.array(z.string()).describe('Members that were changed since the merge'),
-    left: z
-      .array(z.object({ type: z.string(), id: z.uuid(), member: z.string() }))
-      .describe('References that were changed since the merge'),
-  })
+  const unmerged = z
+    .object({
+      ids: z.array(z.uuid()).describe('What is a record of its own again'),
+      kept: z.array(z.string()).describe('Members that were changed since the merge'),
+      left: z
+        .array(z.object({ type: z.string(), id: z.uuid(), member: z.string() }))
+        .describe('References that were changed since the merge'),
+    })
+    .register(sight, apart)
   return noun.recordSchema instanceof z.ZodObject ? noun.recordSchema.extend({ unmerged }) : noun.recordSchema
 }
 

@@ -5,6 +5,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { markAllRead, markRead, markUnread, remove, removeSeveral, snooze } from './notification.actions.ts'
 import { countUnread, findEntry, type InboxFilters, listEntries } from './notification.queries.ts'
 import { notificationSchema } from './notification.ts'
@@ -35,7 +36,9 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       operationId: `count${my}UnreadNotifications`,
       summary: 'How many of my notifications are unread',
       tag,
-      responses: { 200: { description: 'The number', schema: z.object({ unreadCount: z.int() }) } },
+      responses: {
+        200: { description: 'The number', schema: z.object({ unreadCount: z.int() }).register(sight, apart) },
+      },
       handle: async (ctx) => ({ status: 200, body: { unreadCount: await countUnread(db.tenant(ctx)) } }),
     }),
     route({
@@ -45,7 +48,9 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       summary: 'Mark all that are listed read',
       description: 'What is snoozed stays unread.',
       tag,
-      responses: { 200: { description: 'How many were unread', schema: z.object({ updated: z.int() }) } },
+      responses: {
+        200: { description: 'How many were unread', schema: z.object({ updated: z.int() }).register(sight, apart) },
+      },
       handle: async (ctx) => ({ status: 200, body: { updated: await markAllRead(db, ctx) } }),
     }),
     route({
@@ -56,7 +61,9 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       description: 'Ids of notifications that are not there or not mine are passed over.',
       tag,
       body: z.strictObject({ ids: z.array(idSchema).min(1).max(1000) }),
-      responses: { 200: { description: 'How many were deleted', schema: z.object({ deleted: z.int() }) } },
+      responses: {
+        200: { description: 'How many were deleted', schema: z.object({ deleted: z.int() }).register(sight, apart) },
+      },
       handle: async (ctx, { body }) => ({ status: 200, body: { deleted: await removeSeveral(db, ctx, body.ids) } }),
     }),
     route({
@@ -138,8 +145,8 @@ const listSchema = z.strictObject({
 
 const inboxSchema = z.object({
   data: z.array(notificationSchema),
-  page: z.object({ limit: z.int(), nextCursor: z.string().nullable() }),
-  unreadCount: z.int(),
+  page: z.object({ limit: z.int(), nextCursor: z.string().nullable() }).register(sight, apart),
+  unreadCount: z.int().register(sight, apart),
 })
 
 const untilSchema = z.iso

@@ -1,6 +1,7 @@
 import sql, { raw, type Sql } from 'sql-template-tag'
 import { z } from 'zod'
 import { timeSql } from '../../kernel/db/print-time.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 
 /** The shape of an entry of the inbox. */
 export const notificationSchema = z
@@ -41,6 +42,8 @@ export const notificationSchema = z
       createdAt: '2026-11-21T08:00:00.000Z',
     },
   })
+  // Its sentences name records by their titles, which no role hides.
+  .register(sight, apart)
 
 /** An entry of the inbox, as the API and the sockets show it. */
 export type Notification = z.output<typeof notificationSchema>

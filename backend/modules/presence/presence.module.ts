@@ -6,6 +6,7 @@ import { cursorSchema, limitSchema, paged, pageOf, readPlace } from '../../kerne
 import { type Route, route } from '../../kernel/http/route.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { Module } from '../../kernel/module.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { listOnline } from './presence.queries.ts'
 import { createPresence, type Presence } from './presence.ts'
 
@@ -21,10 +22,13 @@ export function presenceModule(deps: { db: Database; log: Logger; woken(): void 
   }
 }
 
-const onlineSchema = z.object({ userId: z.uuid(), since: z.iso.datetime({ precision: 3 }) }).meta({
-  id: 'Online',
-  example: { userId: '0192f0c0-55aa-7b10-b3c4-2e1f0a9d8c77', since: '2026-11-21T08:00:00.000Z' },
-})
+const onlineSchema = z
+  .object({ userId: z.uuid(), since: z.iso.datetime({ precision: 3 }) })
+  .meta({
+    id: 'Online',
+    example: { userId: '0192f0c0-55aa-7b10-b3c4-2e1f0a9d8c77', since: '2026-11-21T08:00:00.000Z' },
+  })
+  .register(sight, apart)
 
 const onlineRoute = (db: Database): Route =>
   route({

@@ -3,6 +3,7 @@ import { type Scored, scores } from '../../entities/scoring-rules/scoring-rule.e
 import { named } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { explainScore, type ScoringDeps } from './scores.ts'
 
 /** The calls that explain a score, one for each noun that has one. */
@@ -54,3 +55,5 @@ const explanationSchema = z
       ],
     },
   })
+  // Its reasons are those that the caller sees.
+  .register(sight, apart)

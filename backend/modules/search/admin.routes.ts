@@ -5,6 +5,7 @@ import type { Entity } from '../../kernel/entity/define.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { forbidden, notFound } from '../../kernel/errors.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { dropDocuments, writeDocuments } from './document.queries.ts'
 import { documentOf } from './document.ts'
 import { readRecords } from './records.queries.ts'
@@ -66,7 +67,7 @@ export function adminRoutes(db: Database, entities: ReadonlyMap<string, Entity>)
       responses: {
         200: {
           description: 'How many stand in the index, and which are not there to be indexed',
-          schema: z.object({ indexed: z.int(), missing: z.array(z.uuid()) }),
+          schema: z.object({ indexed: z.int(), missing: z.array(z.uuid()) }).register(sight, apart),
         },
       },
       handle: async (ctx, { body }) => {
@@ -125,13 +126,15 @@ function refuseOthers(ctx: Ctx): void {
 
 const moment = z.iso.datetime({ precision: 3 }).nullable()
 
-const statusSchema = z.object({
-  engine: z.enum(['elasticsearch', 'postgres']),
-  degraded: z.boolean(),
-  documents: z.record(z.string(), z.int()),
-  documentsAreLowerBounds: z.literal(true).optional(),
-  waitingSince: z
-    .object({ live: moment, bulk: moment })
-    .meta({ description: 'When the oldest change that is not indexed yet was made, in each lane' }),
-  parked: z.int().meta({ description: 'Changes that could not be indexed and wait for an operator' }),
-})
+const statusSchema = z
+  .object({
+    engine: z.enum(['elasticsearch', 'postgres']),
+    degraded: z.boolean(),
+    documents: z.record(z.string(), z.int()),
+    documentsAreLowerBounds: z.literal(true).optional(),
+    waitingSince: z
+      .object({ live: moment, bulk: moment })
+      .meta({ description: 'When the oldest change that is not indexed yet was made, in each lane' }),
+    parked: z.int().meta({ description: 'Changes that could not be indexed and wait for an operator' }),
+  })
+  .register(sight, apart)

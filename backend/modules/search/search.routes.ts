@@ -6,6 +6,7 @@ import { refuseUnseen } from '../../kernel/entity/field-rules.ts'
 import { idSchema, instantSchema } from '../../kernel/entity/fields.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { findCandidates, mostCandidates } from './candidates.ts'
 import { facetsOf } from './facets.ts'
 import { readPage } from './hits.ts'
@@ -175,21 +176,25 @@ const suggestionSchema = z
     highlight: z.string().nullable(),
   })
   .meta({ id: 'Suggestion' })
+  .register(sight, apart)
 
+// Hits, facets and suggestions are made of what the caller sees (`seen.ts`).
 const responses = {
   200: {
     description: 'A page of hits, the best first',
-    schema: z.object({
-      data: z.array(hitSchema),
-      facets: z.object({ type: countsSchema, tags: countsSchema, ownerId: countsSchema }),
-      page: z.object({
-        limit: z.int(),
-        offset: z.int(),
-        total: z.int(),
-        totalIsLowerBound: z.literal(true).optional(),
-      }),
-      engine: z.enum(['elasticsearch', 'postgres']),
-      degraded: z.boolean(),
-    }),
+    schema: z
+      .object({
+        data: z.array(hitSchema),
+        facets: z.object({ type: countsSchema, tags: countsSchema, ownerId: countsSchema }),
+        page: z.object({
+          limit: z.int(),
+          offset: z.int(),
+          total: z.int(),
+          totalIsLowerBound: z.literal(true).optional(),
+        }),
+        engine: z.enum(['elasticsearch', 'postgres']),
+        degraded: z.boolean(),
+      })
+      .register(sight, apart),
   },
 }

@@ -4,7 +4,7 @@ import type { Actor } from '../../kernel/context.ts'
 import { seenChanges } from '../../kernel/entity/field-rules.ts'
 import type { Change, DomainEvent } from '../../kernel/events/event.ts'
 import type { Rights } from '../../kernel/rights.ts'
-import { masked } from '../../kernel/sight.ts'
+import { sight } from '../../kernel/sight.ts'
 
 /** One thing that was done to a record, as the API and the sockets show it. */
 export type Activity = {
@@ -61,7 +61,7 @@ export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Ac
 }
 
 /** An activity without the old and new values of members that somebody does not see. */
-function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
+export function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
   const known = seen.safeParse(activity)
   const rules = known.success && rights.fields?.(known.data.entityType)
   if (!rules || !known.success) return activity
@@ -70,7 +70,8 @@ function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknow
 
 const seen = z.looseObject({ entityType: z.string(), changes: z.array(z.looseObject({ field: z.string() })) })
 
-const shape = z
+/** The shape of an activity, for validation of answers and the document. */
+export const activitySchema = z
   .object({
     id: z.uuid(),
     entityType: z.string(),
@@ -110,9 +111,7 @@ const shape = z
       occurredAt: '2026-11-21T08:00:00.000Z',
     },
   })
-
-/** The shape of an activity, for validation of answers and the document. */
-export const activitySchema = masked(shape, maskActivity)
+  .register(sight, { mask: maskActivity })
 
 function nameOf(event: DomainEvent, catalogue: Catalogue): string {
   if (event.record) return catalogue.titleOf(event.type, event.record)

@@ -3,6 +3,7 @@ import type { Catalogue } from '../../events.ts'
 import type { Database } from '../../kernel/db/database.ts'
 import { invalidMember } from '../../kernel/errors.ts'
 import { type Route, route } from '../../kernel/http/route.ts'
+import { apart, sight } from '../../kernel/sight.ts'
 import { fromSchema, toSchema } from './moment.ts'
 import { countActivities, groupings } from './statistics.queries.ts'
 import { visibilityOf } from './visibility.ts'
@@ -36,19 +37,21 @@ const usualDays = 30
 const mostDays = 366
 const oneDay = 86_400_000
 
-const statisticsSchema = z.object({
-  from: z.iso.datetime({ precision: 3 }),
-  to: z.iso.datetime({ precision: 3 }),
-  groupBy: z.enum(groupings),
-  total: z.int(),
-  data: z.array(
-    z.object({
-      key: z.string().nullable().describe("The action, type, actor's id (null: the system) or first day of the span"),
-      label: z.string(),
-      count: z.int(),
-    }),
-  ),
-})
+const statisticsSchema = z
+  .object({
+    from: z.iso.datetime({ precision: 3 }),
+    to: z.iso.datetime({ precision: 3 }),
+    groupBy: z.enum(groupings),
+    total: z.int(),
+    data: z.array(
+      z.object({
+        key: z.string().nullable().describe("The action, type, actor's id (null: the system) or first day of the span"),
+        label: z.string(),
+        count: z.int(),
+      }),
+    ),
+  })
+  .register(sight, apart)
 
 function spanOf(sentFrom: string | undefined, sentTo: string | undefined): { from: string; to: string } {
   const end = sentTo === undefined ? (sentFrom === undefined ? new Date() : endOf(sentFrom)) : new Date(sentTo)

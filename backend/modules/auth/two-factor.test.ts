@@ -212,6 +212,32 @@ describe('a tenant that asks for a second factor', () => {
     await eventually(async () => (await next.get('/contacts')).status === 403, 'the end of the second factor')
   })
 
+  test('closes the sockets of who has shown none, when it begins to and when he turns his off', async () => {
+    const client = await house.found('Initech', 'Peter')
+    const first = await listen(client)
+    await askedFrom(client, '2026-01-01')
+    expect(await first.closed).toBe('second_factor_required')
+    const { secret } = (await client.post('/auth/2fa/enable', { password })).body
+    expect((await client.post('/auth/2fa/verify', { code: await codeOf(secret) })).status).toBe(200)
+    const second = await listen(client)
+    await later()
+    expect((await client.post('/auth/2fa/disable', { password, code: await codeOf(secret) })).status).toBe(204)
+    expect(await second.closed).toBe('second_factor_required')
+  })
+
+  /** The reason why a socket is closed that is open now. */
+  async function listen({ token }: Client): Promise<{ closed: Promise<string> }> {
+    const socket = io(house.url, { path: '/ws', auth: { token }, transports: ['websocket'], reconnection: false })
+    const closed = new Promise<string>((resolve) => {
+      socket.on('connection:closing', ({ reason }) => resolve(reason))
+    })
+    await new Promise((resolve, reject) => {
+      socket.once('connect', () => resolve(undefined))
+      socket.once('connect_error', reject)
+    })
+    return { closed }
+  }
+
   const connected = (client: Client): Promise<string> =>
     new Promise((resolve) => {
       const socket = io(house.url, {

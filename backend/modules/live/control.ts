@@ -5,6 +5,7 @@ import { type Place, printMoment } from './place.ts'
 export type Reason =
   | 'session_ended'
   | 'tenant_suspended'
+  | 'second_factor_required'
   | 'token_expired'
   | 'server_stopping'
   | 'too_many_messages'

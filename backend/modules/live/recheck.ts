@@ -52,8 +52,8 @@ export function createRecheck(deps: {
         return accept(client, signedIn)
       } catch (error) {
         if (token !== client.token) continue
-        if (error instanceof Problem && error.status === 401) return close(client, endOf(client))
-        if (error instanceof Problem && error.code === 'TENANT_SUSPENDED') return close(client, 'tenant_suspended')
+        const reason = error instanceof Problem && reasonOf(client, error)
+        if (reason) return close(client, reason)
         if (++failures === attempts) throw error
         await sleep(100 * 2 ** failures)
       }
@@ -76,6 +76,15 @@ export function createRecheck(deps: {
   }
 }
 
+/** Why whom a problem keeps out is to go; undefined when it may pass. */
+const reasonOf = (client: Client, { status, code }: Problem): Reason | undefined =>
+  status === 401 ? endOf(client) : shutOut[code]
+
+const shutOut: Readonly<Record<string, Reason>> = {
+  TENANT_SUSPENDED: 'tenant_suspended',
+  TWO_FACTOR_ENROLMENT_REQUIRED: 'second_factor_required',
+}
+
 /** Why a token that was good is no longer. */
 export const endOf = (client: Client): Reason =>
   client.signedIn.expiresAt <= Date.now() ? 'token_expired' : 'session_ended'
@@ -88,7 +97,9 @@ const concerns: Readonly<Record<string, (client: Client, event: DomainEvent) => 
   role: () => true,
   api_key: (client, event) => isHis(client, event),
   service_account: (client, event) => isHis(client, event),
-  tenant: (_client, event) => event.name === 'tenant.suspended',
+  // With its settings a tenant may ask for a second factor.
+  tenant: (_client, { name, changes }) =>
+    name === 'tenant.suspended' || (changes ?? []).some(({ field }) => field === 'settings'),
 }
 
 function isHis(client: Client, { recordId, data, actor }: DomainEvent): boolean {

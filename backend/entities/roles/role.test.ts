@@ -4,6 +4,7 @@ import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { password } from '../../test/cast.ts'
 import { type Client, eventually } from '../../test/client.ts'
 import { hold } from '../../test/hold.ts'
+import { unique } from '../../test/operations/call.ts'
 import { importTable } from '../../test/tables.ts'
 
 let house: TestApp
@@ -73,6 +74,64 @@ describe('a role of the tenant’s own', () => {
     const others = await alice.build('deal')
     expect((await who.get(`/deals/${theirs.id}`)).status).toBe(200)
     expect((await who.get(`/deals/${others.id}`)).status).toBe(404)
+  })
+
+  test.each([
+    ['own', [201, 403, 403]],
+    ['team', [201, 201, 403]],
+    ['all', [201, 201, 201]],
+  ])('creates for whom its scope says, by every way: %s', async (scope, expected) => {
+    const permissions = ['contact', 'task', 'note', 'lead'].flatMap((resource) => [
+      permission(resource, 'create', scope),
+      permission(resource, 'read', 'all'),
+      permission(resource, 'update', 'all'),
+    ])
+    const { who } = await withRole(unique('Maker'), { permissions })
+    const report = await house.join('Report', 'member', { managerId: who.userId })
+    const owners = [who.userId, report.userId, alice.userId]
+    const statuses = (make: (ownerId: string) => Promise<number>) => Promise.all(owners.map(make))
+    const ways: [string, (ownerId: string) => Promise<number>][] = [
+      ['create', async (ownerId) => (await who.post('/contacts', { lastName: 'Made', ownerId })).status],
+      [
+        'keyed',
+        async (ownerId) =>
+          (await who.post('/contacts', { lastName: 'Made', ownerId }, { 'Idempotency-Key': unique('key') })).status,
+      ],
+      [
+        'upsert',
+        async (ownerId) =>
+          (await who.put(`/contacts/by-external-id/${unique('key')}`, { lastName: 'Made', ownerId })).status,
+      ],
+      [
+        'bulk',
+        async (ownerId) => {
+          const operations = [{ op: 'create', data: { lastName: 'Made', ownerId } }]
+          return (await who.post('/contacts/bulk', { operations })).body.results[0].status
+        },
+      ],
+      ['assigned', async (id) => (await who.post('/tasks', { title: 'Do', assigneeIds: [id] })).status],
+      [
+        'converted',
+        async (ownerId) => {
+          const { id } = await alice.build('lead', { ownerId, companyName: null })
+          const { status } = await who.post(`/leads/${id}/convert`, { duplicates: 'ignore' })
+          return status === 200 ? 201 : status
+        },
+      ],
+    ]
+    for (const [way, make] of ways) expect([way, await statuses(make)]).toEqual([way, expected])
+    // Among others in one call each is answered for itself, and so is each row of a table.
+    const operations = owners.map((ownerId) => ({ op: 'create', data: { lastName: 'Many', ownerId } }))
+    const { results } = (await who.post('/contacts/bulk', { operations })).body
+    expect(results.map(({ status }: { status: number }) => status)).toEqual(expected)
+    const emails = [who.email, report.email, alice.email]
+    const table = `lastName,owner.email\n${emails.map((email) => `Row,${email}`).join('\n')}\n`
+    const created = expected.filter((status) => status === 201).length
+    expect(await importTable(who, table, { resource: 'contacts' })).toMatchObject({ created, failed: 3 - created })
+    // What nobody owns is his who made it.
+    expect((await who.post('/contacts', { lastName: 'Mine' })).status).toBe(201)
+    expect((await who.post('/contacts', { lastName: 'Nobody’s', ownerId: null })).status).toBe(201)
+    expect((await who.post('/notes', { body: 'Mine' })).status).toBe(201)
   })
 
   test.each([

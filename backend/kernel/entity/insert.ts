@@ -1,13 +1,15 @@
 import { mayNot } from '../context.ts'
 import type { Row, Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
-import { conflict, rule } from '../errors.ts'
+import { conflict, forbidden, rule } from '../errors.ts'
 import type { Key } from '../http/idempotency.ts'
 import { newId } from '../ids.ts'
+import { reaches } from '../rights.ts'
 import type { CustomWrite } from './custom.ts'
 import { type Entity, isNeverNull } from './define.ts'
 import { readsOf, readsParameters, readsShape } from './references.ts'
 import type { Registry } from './registry.ts'
+import { belongingOf } from './scope.ts'
 import type { Replayed, Stored } from './stored.ts'
 import { type CreateShape, createManySql, createSql } from './write-plan.ts'
 import {
@@ -15,6 +17,7 @@ import {
   customUsers,
   hasUsers,
   keyParameters,
+  ownerOf,
   refuseMissing,
   signed,
   translated,
@@ -68,7 +71,7 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
   }
 
   const one: Insert['one'] = async (tx, record, key) => {
-    refuseCreate(tx, entity)
+    refuseCreate(tx, entity, [record])
     const { id, custom, data, given } = record
     const { shape, values, name } = shapeOf(tx, record, key !== null)
     const made = plans(name, (bind) => createSql(entity, shape, registry, bind))
@@ -99,7 +102,7 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
   }
 
   const many: Insert['many'] = async (tx, records) => {
-    refuseCreate(tx, entity)
+    refuseCreate(tx, entity, records)
     const groups = Map.groupBy(records, (record) => shapeOf(tx, record, false).name)
     const made = new Map<string, Made>()
     for (const [name, group] of groups) {
@@ -126,8 +129,23 @@ export function createInsert(entity: Entity, registry: Registry): Insert {
   return { one, many }
 }
 
-function refuseCreate(tx: Tx, entity: Entity): void {
-  if (tx.ctx.rights.scope(entity.type, 'create') === 'none') throw mayNot(tx.ctx, 'create', entity.type)
+/** Throws 403 when the caller may create none, or when a record would not belong to those for whom his role creates. */
+function refuseCreate(tx: Tx, entity: Entity, records: readonly NewRecord[]): void {
+  const { ctx } = tx
+  const scope = ctx.rights.scope(entity.type, 'create')
+  if (scope === 'none') throw mayNot(ctx, 'create', entity.type)
+  if (scope === 'all') return
+  const absent = Object.entries(entity.all).flatMap(([name, field]) =>
+    field.absent === 'actor' ? [[name, ownerOf(ctx)] as const] : [],
+  )
+  const isFor = ({ values }: NewRecord): boolean => {
+    const given = Object.entries(values).filter(([, value]) => value !== undefined)
+    const made = { ...Object.fromEntries(absent), ...Object.fromEntries(given), createdById: ctx.rights.userId }
+    return reaches(scope, belongingOf(entity, made))
+  }
+  if (records.every(isFor)) return
+  const whom = scope.of === 'team' ? 'yourself and your team' : 'yourself'
+  throw forbidden(`Your role may create a ${entity.type.replaceAll('_', ' ')} for ${whom} only`)
 }
 
 function stored(tx: Tx, entity: Entity, id: string, row: Row): Stored {

@@ -87,7 +87,7 @@ export function signed(tx: Tx, data: Values): Record<string, unknown> {
 }
 
 /** To whom a record falls that names nobody: what a table or a key brings is his who brought it; a service and the system are nobody. */
-function ownerOf({ actor, rights }: Ctx): string | null {
+export function ownerOf({ actor, rights }: Ctx): string | null {
   if (actor.type !== 'user' && actor.type !== 'import' && actor.type !== 'api_key') return null
   return rights.role === 'service' || rights.userId === '' ? null : rights.userId
 }

@@ -10,6 +10,8 @@ export const serviceTokenSeconds = 15 * 60
 export interface ServiceClaims {
   readonly sub: string
   readonly tid: string
+  /** Of the secret with which it was got: it is good as long as that is. */
+  readonly prefix: string
   /** What of its scopes was asked for, with blanks between; absent: all. */
   readonly scope?: string
   /** Seconds since the epoch. */
@@ -59,6 +61,7 @@ function verify(token: string, secret: string): ServiceClaims {
 
 function isClaims(payload: unknown): payload is ServiceClaims {
   if (typeof payload !== 'object' || payload === null) return false
-  const { sub, tid, exp, scope }: Partial<Record<keyof ServiceClaims, unknown>> = payload
-  return isId(sub) && isId(tid) && typeof exp === 'number' && (scope === undefined || typeof scope === 'string')
+  const { sub, tid, prefix, exp, scope }: Partial<Record<keyof ServiceClaims, unknown>> = payload
+  const named = isId(sub) && isId(tid) && typeof prefix === 'string'
+  return named && typeof exp === 'number' && (scope === undefined || typeof scope === 'string')
 }

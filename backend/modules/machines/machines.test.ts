@@ -306,6 +306,26 @@ describe('a service account', () => {
     expect(await socket.emitWithAck('subscribe', { type: 'contact' })).toEqual({ ok: true })
   })
 
+  test('ends what a secret has opened with that secret', async () => {
+    const { clientId, clientSecret } = await service(['contact:read'])
+    const tokenFor = async (secret: string) =>
+      clientOf((await token({ client_id: clientId, client_secret: secret })).body.access_token)
+    const first = await tokenFor(clientSecret)
+    const socket = await connect(house.url, first.token)
+    const told = new Promise((resolve) => socket.once('connection:closing', resolve))
+    const second = (await alice.post(`/service-accounts/${clientId}/rotate`, { overlapHours: 1 })).body.clientSecret
+    const [old, fresh] = [await tokenFor(clientSecret), await tokenFor(second)]
+    for (const each of [first, old, fresh]) expect((await each.get('/contacts')).status).toBe(200)
+    const third = (await alice.post(`/service-accounts/${clientId}/rotate`, { overlapHours: 0 })).body.clientSecret
+    const refused = async () =>
+      (await Promise.all([first, old, fresh].map((each) => each.get('/contacts')))).every(
+        ({ status }) => status === 401,
+      )
+    await eventually(refused, 'the end of their tokens')
+    expect(await told).toMatchObject({ reason: 'session_ended' })
+    expect((await (await tokenFor(third)).get('/contacts')).status).toBe(200)
+  })
+
   test('asks for fewer scopes than it has, and for no more', async () => {
     const { clientId, clientSecret } = await service(['contact:read', 'contact:create'])
     const credentials = { client_id: clientId, client_secret: clientSecret }

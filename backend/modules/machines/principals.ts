@@ -32,12 +32,12 @@ export interface MachinePrincipals {
   readonly keys: Bearer
   /** Access tokens of service accounts. */
   readonly services: Bearer
-  /** The service account of a client id and secret; undefined when they are not those of one that may act from there. */
+  /** The service account of a client id and secret, and the prefix of the secret; undefined when they are not those of one that may act from there. */
   service(
     clientId: string,
     secret: string,
     caller: Caller,
-  ): Promise<{ tenantId: string; machine: LiveMachine } | undefined>
+  ): Promise<{ tenantId: string; prefix: string; machine: LiveMachine } | undefined>
   /** What a machine may do now; undefined when it may not act any more. */
   rightsOf(tenantId: string, id: string): Promise<Rights | undefined>
   /** Forgets who is concerned by events. */
@@ -99,8 +99,8 @@ export function createMachinePrincipals(deps: MachineDeps): MachinePrincipals {
     services: {
       takes: tokens.takes,
       signedIn: async (token, caller) => {
-        const { tid, sub, exp, scope } = tokens.read(token)
-        const principal = admit(tid, await principalOf(tid, sub, null), caller)
+        const { tid, sub, prefix, exp, scope } = tokens.read(token)
+        const principal = admit(tid, await principalOf(tid, sub, prefix), caller)
         if (principal.machine.kind !== 'service_account') throw unauthenticated()
         const rights = scope === undefined ? principal.rights : limited(principal.rights, scope.split(' '))
         return signedIn(tid, { ...principal, rights }, caller, exp * 1000)
@@ -113,7 +113,7 @@ export function createMachinePrincipals(deps: MachineDeps): MachinePrincipals {
       const principal = await principalOf(found.tenantId, found.machineId, prefix)
       if (!principal || !liesIn(caller.ip, principal.machine.allowedAddresses)) return undefined
       touch(found.tenantId, principal, caller.ip)
-      return { tenantId: found.tenantId, machine: principal.machine }
+      return { tenantId: found.tenantId, prefix, machine: principal.machine }
     },
     rightsOf: async (tenantId, id) => (await principalOf(tenantId, id, null))?.rights,
     forget: principals.forget,

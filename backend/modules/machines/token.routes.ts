@@ -56,7 +56,7 @@ export function tokenRoute(
       if (grant !== 'client_credentials') return refusal('unsupported_grant_type', 'Only client_credentials is offered')
       const found = sent && isId(sent.id) ? await principals.service(sent.id, sent.secret, caller) : undefined
       if (!found) return refusal('invalid_client', 'The client is not known, or its secret is wrong')
-      const { tenantId, machine } = found
+      const { tenantId, prefix, machine } = found
       await refuseSuspended(tenantId)
       const asked = scope.split(' ').filter((each) => each !== '')
       if (asked.some((each) => !machine.scopes.includes(each)))
@@ -68,6 +68,7 @@ export function tokenRoute(
           access_token: tokens.issue({
             sub: machine.id,
             tid: tenantId,
+            prefix,
             ...(asked.length > 0 ? { scope: asked.join(' ') } : {}),
           }),
           token_type: 'Bearer',

@@ -92,7 +92,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     config,
   )
   const { authenticator } = identity
-  const { operators } = identity.accounts
+  const { operators, tokens } = identity.accounts
   const forget: Identity['forget'] = (events) => {
     identity.forget(events)
     for (const event of events) if (event.type === 'custom_field') customFields.forget(event.tenantId)
@@ -155,6 +155,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
   const document = lazily(() => JSON.stringify(openApiDocument(routes, description)))
   const server = createServer({
     ...{ routes, authenticator, db, log },
+    mark: tokens.mark,
     corsOrigins: config.corsOrigins,
     trustProxy: config.trustProxy,
     limits: config.rateLimits ? createRateLimits(counter, quotas) : undefined,

@@ -193,6 +193,7 @@ async function searchFor(routes: readonly Route[], ctx: Ctx, word: string): Prom
     path: route.path,
     header: () => undefined,
     rawBody: undefined,
+    idempotencyKey: () => undefined,
     form: () => Promise.reject(new Error('a search has no form')),
   }
   await route.handle({ ...ctx, requestId: newId(), operationId: newId() }, request)

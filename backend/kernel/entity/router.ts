@@ -4,7 +4,7 @@ import type { Database } from '../db/database.ts'
 import { invalidMember, notFound, stale } from '../errors.ts'
 import { parsePart } from '../http/body.ts'
 import { readIfMatch } from '../http/etag.ts'
-import { readKey, replayed } from '../http/idempotency.ts'
+import { replayed } from '../http/idempotency.ts'
 import { pageOf } from '../http/page.ts'
 import { asProblem } from '../http/problem.ts'
 import { type Answer, JsonText, type Route, route } from '../http/route.ts'
@@ -121,8 +121,8 @@ export function entityRoutes(
         idempotency: 'statement',
         responses: { 201: { ...record, headers: ['ETag', 'Location'] } },
         problems: [409],
-        handle: async (ctx, { body, header, path: at, rawBody }) => {
-          const key = readKey(header('Idempotency-Key'), 'POST', at, rawBody)
+        handle: async (ctx, { body, idempotencyKey }) => {
+          const key = idempotencyKey()
           const tx = db.tenant(ctx)
           const made = key ? await repository.createOnce(tx, body, key) : await repository.create(tx, body)
           return 'replayed' in made ? replayed(made.replayed) : createdAnswer(entity, made)

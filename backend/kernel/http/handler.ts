@@ -2,7 +2,8 @@ import type { Ctx, Operator } from '../context.ts'
 import type { Database } from '../db/database.ts'
 import { forbidden } from '../errors.ts'
 import type { SignedIn, SignedInOperator } from './authenticator.ts'
-import { type Key, once, onceForOperator, readKey } from './idempotency.ts'
+import { once, onceForOperator } from './idempotency.ts'
+import type { Key } from './idempotency-key.ts'
 import type { Answer, Caller, OperatorRoute, PrivateRoute, Request, Route } from './route.ts'
 import { refuseStandIn } from './stand-in.ts'
 
@@ -47,7 +48,7 @@ async function answerPrivately(route: PrivateRoute, ctx: Ctx, parsed: Parsed, db
 }
 
 /** The key of a POST that the server keeps; none where the handler does so itself or none is offered. */
-function keyOf(route: Route, { path, rawBody, header }: Parsed): Key | undefined {
+function keyOf(route: Route, { idempotencyKey }: Parsed): Key | undefined {
   if (route.method !== 'post' || (route.idempotency ?? 'transaction') !== 'transaction') return undefined
-  return readKey(header('Idempotency-Key'), 'POST', path, rawBody)
+  return idempotencyKey()
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import type { Client } from '../../test/client.ts'
@@ -26,6 +27,21 @@ test('the same key and body answers with the first answer', async () => {
   for (const header of ['etag', 'location', 'content-type'])
     expect([header, again.headers.get(header)]).toEqual([header, first.headers.get(header)])
   expect(await countOf('once')).toBe(0)
+})
+
+test('of a body is kept what nobody guesses a password by', async () => {
+  const body = { name: 'Grace', email: 'grace.keyed@example.com', password: 'correct horse battery' }
+  const made = [await alice.post('/users', body, under('secret')), await alice.post('/users', body, under('secret'))]
+  expect(made.map(({ status }) => status)).toEqual([201, 201])
+  const kept = await asOwner(house.ownerUrl, (owner) =>
+    owner.query(
+      `select encode(body_hash, 'hex') as hash, to_json(k)::text as text from idempotency_keys k where key = 'secret'`,
+    ),
+  )
+  const bare = createHash('sha256').update(JSON.stringify(body)).digest('hex')
+  expect(kept.rows).toHaveLength(1)
+  expect(kept.rows[0].hash).not.toBe(bare)
+  expect(kept.rows[0].text).not.toContain(body.password)
 })
 
 test('another body under the key is 422, whatever the first one came to', async () => {

@@ -1,27 +1,10 @@
-import { createHash } from 'node:crypto'
 import sql, { type Sql } from 'sql-template-tag'
 import type { Ctx, Operator } from '../context.ts'
 import type { Database, Row, WorkerTx } from '../db/database.ts'
-import { conflict, invalidMember, Problem, rule } from '../errors.ts'
+import { conflict, Problem, rule } from '../errors.ts'
+import type { Key } from './idempotency-key.ts'
 import { asProblem } from './problem.ts'
 import { type Answer, JsonText } from './route.ts'
-
-/** An `Idempotency-Key` with its scope: tenant and actor come from the context. */
-export interface Key {
-  readonly key: string
-  readonly method: string
-  readonly path: string
-  readonly bodyHash: Buffer
-}
-
-/** Reads the header; undefined when it was not sent. The body is recognised by its bytes. */
-export function readKey(header: string | undefined, method: string, path: string, body: unknown): Key | undefined {
-  if (header === undefined) return undefined
-  if (!/^[\x21-\x7e]{1,255}$/.test(header))
-    throw invalidMember('Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
-  return { key: header, method, path, bodyHash: createHash('sha256').update(bytes).digest() }
-}
 
 /**
  * Does a piece of work once for a key: the effect and the answer commit together, so that a process that dies leaves

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { ZodType, z } from 'zod'
 import type { Ctx, Operator } from '../context.ts'
 import type { Form, ReadForm, SentFile } from './form.ts'
+import type { Key } from './idempotency-key.ts'
 
 /** What a handler answers: a status, a body (JSON text is sent as it is) and headers. */
 export interface Answer {
@@ -46,8 +47,10 @@ export interface Request<P, Q, B> {
   readonly search: URLSearchParams
   /** The path without its query, as the client sent it. */
   readonly path: string
-  /** The bytes of the body, by which a repetition is recognised. */
+  /** The bytes of the body. */
   readonly rawBody: unknown
+  /** The `Idempotency-Key` of a POST with the body, or with what stands for it, by which a repetition is recognised. */
+  idempotencyKey(digest?: Buffer): Key | undefined
   /** Reads the form of a route that takes one, streaming its file into `keep`; `drop` takes back what was kept of a form that is refused. */
   form<T, F extends ZodType>(
     form: Form<F>,

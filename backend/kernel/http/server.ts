@@ -14,10 +14,12 @@ import type { Database } from '../db/database.ts'
 import { notFound, Problem, unauthenticated } from '../errors.ts'
 import { isId, newId } from '../ids.ts'
 import type { Logger } from '../log.ts'
+import type { Mark } from '../signed-token.ts'
 import type { Authenticator } from './authenticator.ts'
 import { parseBody, parsePart, rawBody } from './body.ts'
 import { readForm } from './form.ts'
 import { handlerFor } from './handler.ts'
+import { readKey } from './idempotency-key.ts'
 import { asProblem, defect, problemBody } from './problem.ts'
 import type { Counted, RateLimits } from './rate-limit.ts'
 import { type Answer, Bytes, type Caller, JsonText, type Request, type Route } from './route.ts'
@@ -28,6 +30,8 @@ export interface HttpOptions {
   readonly authenticator: Authenticator
   readonly db: Database
   readonly log: Logger
+  /** Marks what is kept of bodies. */
+  readonly mark: Mark
   readonly corsOrigins: readonly string[]
   /** Express's `trust proxy`: hops or subnets in front of us. */
   readonly trustProxy: string | number | boolean
@@ -172,11 +176,11 @@ function handling(route: Route, options: HttpOptions) {
     response.locals.route = route.path
     // Who may not call it at all learns nothing of what is wrong with his request.
     const handle = handlerFor(route, response.locals.who, callerOf(request), options.db)
-    await send(response, await handle(parse(route, request)))
+    await send(response, await handle(parse(route, request, options.mark)))
   }
 }
 
-function parse(route: Route, request: ExpressRequest): Request<unknown, unknown, unknown> {
+function parse(route: Route, request: ExpressRequest, mark: Mark): Request<unknown, unknown, unknown> {
   const search = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?'))
   const params = readParams(route, request)
   const query = route.queryDocument && !route.query ? undefined : parsePart(route.query ?? nothing, queryObject(search))
@@ -190,6 +194,8 @@ function parse(route: Route, request: ExpressRequest): Request<unknown, unknown,
     path: pathOf(request),
     header: (name) => request.get(name),
     rawBody: request.body,
+    idempotencyKey: (digest = request.body) =>
+      readKey(mark, request.get('Idempotency-Key'), 'POST', pathOf(request), digest),
     form: (form, keep, drop) => readForm(request, form, keep, drop),
   }
 }

@@ -7,7 +7,7 @@ import { idSchema } from '../../kernel/entity/fields.ts'
 import type { Registry } from '../../kernel/entity/registry.ts'
 import { notFound } from '../../kernel/errors.ts'
 import type { Form, SentFile } from '../../kernel/http/form.ts'
-import { once, readKey } from '../../kernel/http/idempotency.ts'
+import { once } from '../../kernel/http/idempotency.ts'
 import { cursorSchema, limitSchema, paged, pageOf, printedPage, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, Bytes, JsonText, type Route, route } from '../../kernel/http/route.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -41,13 +41,13 @@ export function importRoutes(deps: RequestDeps & UndoDeps): Route[] {
       idempotency: 'statement',
       responses: { 202: { description: 'Its job is on the way', schema, headers: ['Location'] } },
       problems: [409, 422],
-      handle: async (ctx, { form: read, header, path }) => {
+      handle: async (ctx, { form: read, idempotencyKey }) => {
         const { fields, kept, digest } = await read(
           form,
           (file) => keepFile(files, ctx, file),
           ({ key }) => files.delete(key),
         )
-        const key = readKey(header('Idempotency-Key'), 'POST', path, digest)
+        const key = idempotencyKey(digest)
         let used = false
         const request = async (joined: Ctx): Promise<Answer> => {
           const checked = await checkRequest(deps, joined, fields, kept)

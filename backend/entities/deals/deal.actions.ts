@@ -1,7 +1,9 @@
-import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
+import { refuseUnwritable } from '../../kernel/entity/field-rules.ts'
+import { readForChange } from '../../kernel/entity/read-for-change.ts'
 import type { Changed, Expected, Repository, Values } from '../../kernel/entity/repository.ts'
-import { notFound, type Problem, rule } from '../../kernel/errors.ts'
+import { type Problem, rule } from '../../kernel/errors.ts'
 
 /** Moves a deal to a stage, of any pipeline, and to a place among its cards. Entering a won or lost stage ends it. */
 export function move(
@@ -42,7 +44,8 @@ async function enter(
   values: Values,
   expected: Expected,
 ): Promise<Changed> {
-  const stageId = await stageTo(tx, id, kind)
+  refuseUnwritable(tx.ctx.rights, deals.entity, ['stageId', ...Object.keys(values)])
+  const stageId = await stageTo(tx, deals.entity, id, kind)
   const entered = await deals.update(tx, id, { ...values, stageId }, { expected })
   // Another was faster between the look and the change: one wins a deal, the others find it won.
   if (!entered.changed) throw already(kind)
@@ -51,12 +54,15 @@ async function enter(
 
 const already = (kind: Kind): Problem => rule('INVALID_TRANSITION', `The deal is ${kind} already`)
 
-async function stageTo(tx: Tx, id: string, kind: Kind): Promise<string> {
-  const [deal] = await tx.query<{ status: string; stageId: string | null }>(sql`
-    select d.status, (select s.id from stages s where s.tenant_id = d.tenant_id and s.pipeline_id = d.pipeline_id and s.kind = ${kind}
-                      order by s.position, s.id limit 1) as "stageId"
-    from deals d where d.tenant_id = ${tx.ctx.tenantId} and d.id = ${id} and d.deleted_at is null`)
-  if (!deal) throw notFound()
+async function stageTo(tx: Tx, entity: Entity, id: string, kind: Kind): Promise<string> {
+  const deal = await readForChange<{ status: string; stageId: string | null }>(
+    tx,
+    entity,
+    id,
+    () => `
+      r.status, (select s.id from stages s where s.tenant_id = r.tenant_id and s.pipeline_id = r.pipeline_id and s.kind = '${kind}'
+                 order by s.position, s.id limit 1) as "stageId"`,
+  )
   if (deal.status === kind) throw already(kind)
   if (!deal.stageId) throw rule('NO_SUCH_STAGE', `The pipeline of this deal has no ${kind} stage`)
   return deal.stageId

@@ -134,6 +134,67 @@ describe('a role of the tenant’s own', () => {
     expect((await who.post('/notes', { body: 'Mine' })).status).toBe(201)
   })
 
+  test('tells by no verb of what one may not read, or not change', async () => {
+    const all = (action: string, scope: string) =>
+      ['deal', 'task', 'lead'].map((resource) => permission(resource, action, scope))
+    const blind = (await withRole(unique('Blind'), { permissions: [...all('read', 'own'), ...all('update', 'own')] }))
+      .who
+    const reader = (await withRole(unique('Reader'), { permissions: [...all('read', 'all'), ...all('update', 'own')] }))
+      .who
+    const won = await alice.build('deal')
+    await alice.post(`/deals/${won.id}/win`)
+    const open = await alice.build('deal')
+    const line = (await alice.post(`/deals/${won.id}/line-items`, { name: 'Engine', unitPrice: 1 })).body
+    const { stages } = (await alice.get(`/pipelines/${won.pipelineId}`)).body
+    const done = await alice.build('task', { status: 'completed' })
+    const task = await alice.build('task', { checklist: [{ id: 'call', text: 'Call' }] })
+    const lead = await alice.build('lead', { companyName: null })
+    await alice.post(`/leads/${lead.id}/convert`, { duplicates: 'ignore' })
+    const calls: [string, string, unknown?][] = [
+      ['POST', `/deals/${won.id}/win`],
+      ['POST', `/deals/${open.id}/reopen`],
+      ['POST', `/deals/${won.id}/lose`, { reason: 'no' }],
+      ['POST', `/deals/${won.id}/move`, { stageId: stages[0].id }],
+      ['POST', `/deals/${won.id}/line-items`, { name: 'More', unitPrice: 1 }],
+      ['PATCH', `/deals/${won.id}/line-items/${line.id}`, { currency: 'EUR' }],
+      ['DELETE', `/deals/${won.id}/line-items/${line.id}`],
+      ['POST', `/tasks/${done.id}/complete`],
+      ['POST', `/tasks/${done.id}/complete`, { subtasks: 'complete' }],
+      ['POST', `/tasks/${task.id}/reopen`],
+      ['PATCH', `/tasks/${task.id}/checklist/none`, { done: true }],
+      ['POST', `/tasks/${task.id}/assign`, { userIds: [alice.userId] }],
+      ['POST', `/leads/${lead.id}/convert`],
+      ['POST', `/leads/${lead.id}/merge`, { fromIds: [randomUUID()] }],
+      ['POST', `/leads/${lead.id}/unmerge`],
+      ['POST', `/deals/${won.id}/restore`],
+    ]
+    const told = async (who: Client) => {
+      const statuses = []
+      for (const [method, path, body] of calls) {
+        const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+        const { status } = await who.raw(method, path, body === undefined ? undefined : JSON.stringify(body), headers)
+        statuses.push(`${method} ${path} ${status}`)
+      }
+      return statuses
+    }
+    const all404 = calls.map(([method, path]) => `${method} ${path} 404`)
+    expect(await told(blind)).toEqual(all404)
+    // Which records are to be merged is asked before whether they may be changed.
+    const all403 = calls.map(([method, path]) => `${method} ${path} ${path.endsWith('/merge') ? 400 : 403}`)
+    expect(await told(reader)).toEqual(all403)
+  })
+
+  test('completes with a task what one sees below it', async () => {
+    const own = ['read', 'create', 'update'].map((action) => permission('task', action, 'own'))
+    const { who } = await withRole(unique('Doer'), { permissions: own })
+    const task = await who.build('task')
+    const seen = await who.build('task', { parentId: task.id })
+    const unseen = await alice.build('task', { parentId: task.id, assigneeIds: [alice.userId] })
+    expect((await who.post(`/tasks/${task.id}/complete`, { subtasks: 'complete' })).status).toBe(200)
+    expect((await who.get(`/tasks/${seen.id}`)).body.status).toBe('completed')
+    expect((await alice.get(`/tasks/${unseen.id}`)).body.status).toBe('open')
+  })
+
   test.each([
     [{ permissions: [permission('starship', 'read', 'all')] }, 'permissions.0.resource'],
     [{ permissions: [permission('contact', 'fly', 'all')] }, 'permissions.0.action'],

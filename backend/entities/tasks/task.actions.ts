@@ -1,18 +1,25 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { fill, plan } from '../../kernel/db/plan.ts'
+import { refuseUnwritable } from '../../kernel/entity/field-rules.ts'
+import { readForChange } from '../../kernel/entity/read-for-change.ts'
 import type { Changed, Expected, Repository } from '../../kernel/entity/repository.ts'
+import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { notFound, rule } from '../../kernel/errors.ts'
 
 /** Completes a task. Its subtasks stay as they are. */
 export async function complete(tx: Tx, tasks: Repository, id: string, expected: Expected): Promise<Changed> {
-  if ((await statusOf(tx, id)) === 'completed') throw rule('INVALID_TRANSITION', 'The task is completed already')
+  if ((await statusOf(tx, tasks, id)) === 'completed') throw rule('INVALID_TRANSITION', 'The task is completed already')
   const completed = await tasks.update(tx, id, { status: 'completed' }, { expected })
   // Another was faster between the look and the change.
   if (!completed.changed) throw rule('INVALID_TRANSITION', 'The task is completed already')
   return completed
 }
 
-/** Completes a task with all that is open below it, or nothing of it. The caller opens the transaction. */
+/**
+ * Completes a task with all that is open below it, or nothing of it; what the caller does not see stays as it is. The caller
+ * opens the transaction.
+ */
 export async function completeWithSubtasks(
   tx: Tx,
   tasks: Repository,
@@ -20,15 +27,20 @@ export async function completeWithSubtasks(
   expected: Expected,
 ): Promise<Changed> {
   const completed = await complete(tx, tasks, id, expected)
-  const below = await tx.query<{ id: string }>(sql`
-    with recursive below as (
-      select t.id, t.status from tasks t
-      where t.tenant_id = ${tx.ctx.tenantId} and t.parent_id = ${id} and t.deleted_at is null and t.archived_at is null
-      union
-      select t.id, t.status from below b
-      join tasks t on t.tenant_id = ${tx.ctx.tenantId} and t.parent_id = b.id and t.deleted_at is null and t.archived_at is null
-    )
-    select id from below where status in ('open', 'in_progress') order by id`)
+  const { rights, tenantId } = tx.ctx
+  const sight = rights.scope('task', 'read')
+  const seen = plan((bind) => {
+    const isBelow = `r.tenant_id = ${bind('tenant', 'uuid')} and r.deleted_at is null and r.archived_at is null
+      and ${scopeSql(tasks.entity, sight, 'r', bind, 'seers')}`
+    return `
+      with recursive below as (
+        select r.id, r.status from tasks r where r.parent_id = ${bind('id', 'uuid')} and ${isBelow}
+        union
+        select r.id, r.status from below b join tasks r on r.parent_id = b.id and ${isBelow}
+      )
+      select id from below where status in ('open', 'in_progress') order by id`
+  })
+  const below = await tx.query<{ id: string }>(fill(seen, { tenant: tenantId, id, seers: scopeUsers(sight) }))
   for (const subtask of below) await tasks.update(tx, subtask.id, { status: 'completed' })
   return completed
 }
@@ -42,9 +54,14 @@ export async function changeStep(
   change: { text?: string | undefined; done?: boolean | undefined },
   expected: Expected,
 ): Promise<Changed> {
+  refuseUnwritable(tx.ctx.rights, tasks.entity, ['checklist'])
   await tx.query(sql`select 1 from tasks where tenant_id = ${tx.ctx.tenantId} and id = ${id} for update`)
-  const { checklist } = JSON.parse((await tasks.get(tx, id, ['checklist'])).json)
-  const steps: { id?: string; text: string; done: boolean }[] = checklist
+  const { steps } = await readForChange<{ steps: readonly { id?: string; text: string; done: boolean }[] }>(
+    tx,
+    tasks.entity,
+    id,
+    () => 'r.checklist as steps',
+  )
   if (!steps.some((step) => step.id === stepId)) throw notFound('This task has no such step')
   const { text, done } = change
   const changed = steps.map((step) =>
@@ -55,7 +72,7 @@ export async function changeStep(
 
 /** Takes up a task again that was completed or cancelled. */
 export async function reopen(tx: Tx, tasks: Repository, id: string, expected: Expected): Promise<Changed> {
-  const status = await statusOf(tx, id)
+  const status = await statusOf(tx, tasks, id)
   if (status === 'open' || status === 'in_progress') throw rule('INVALID_TRANSITION', 'The task is open already')
   const reopened = await tasks.update(tx, id, { status: 'open' }, { expected })
   if (!reopened.changed) throw rule('INVALID_TRANSITION', 'The task is open already')
@@ -73,9 +90,8 @@ export function assign(
   return tasks.update(tx, id, { assigneeIds: userIds }, { expected })
 }
 
-async function statusOf(tx: Tx, id: string): Promise<string> {
-  const [task] = await tx.query<{ status: string }>(sql`
-    select status from tasks where tenant_id = ${tx.ctx.tenantId} and id = ${id} and deleted_at is null`)
-  if (!task) throw notFound()
-  return task.status
+async function statusOf(tx: Tx, tasks: Repository, id: string): Promise<string> {
+  refuseUnwritable(tx.ctx.rights, tasks.entity, ['status'])
+  const { status } = await readForChange<{ status: string }>(tx, tasks.entity, id, () => 'r.status')
+  return status
 }

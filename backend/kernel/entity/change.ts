@@ -111,8 +111,12 @@ export function createChange(entity: Entity, registry: Registry): ChangeRecord {
   }
 }
 
-/** Of none of them, or not of this one. */
-function refusal(tx: Tx, { type }: Entity, { scope, fixed = {} }: Pick<ChangeShape, 'scope' | 'fixed'>): Problem {
+/** 403 for who may change none of the records of a noun, or not this one. */
+export function refusal(
+  tx: Tx,
+  { type }: Entity,
+  { scope, fixed = {} }: Pick<ChangeShape, 'scope' | 'fixed'>,
+): Problem {
   if (scope === 'none') return mayNot(tx.ctx, 'deleted_at' in fixed ? 'delete' : 'update', type)
   return forbidden(`Your role may not change this ${type}`)
 }

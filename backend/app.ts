@@ -40,7 +40,7 @@ import { jobsModule } from './modules/jobs/jobs.module.ts'
 import { liveModule } from './modules/live/live.module.ts'
 import { gated } from './modules/machines/gate.ts'
 import { platformModule } from './modules/platform/platform.module.ts'
-import { activityOf, maskActivity } from './modules/timeline/activity.ts'
+import { activityOf } from './modules/timeline/activity.ts'
 
 /** The whole of a process while it runs. */
 export interface App {
@@ -170,8 +170,7 @@ export async function startApp(config: Config, log: Logger, extra: Extra = {}): 
     entities: nouns,
     corsOrigins: config.corsOrigins,
     addressOf: createAddressOf(config.trustProxy),
-    activityOf: (event) => activityOf(event, catalogue),
-    maskActivity,
+    activityOf: (event, rules) => activityOf(event, catalogue, nouns.get(event.type), rules),
   })
   const modules: readonly Module[] = [...all, jobs, live]
   health.show([...createMetricReadings(db, subscriptions), ...modules.flatMap((module) => module.readings ?? [])])

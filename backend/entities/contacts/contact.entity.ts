@@ -78,6 +78,7 @@ export const contact = defineEntity({
   requireOneOf: ['firstName', 'lastName', 'email'],
   namedBy: ['email', 'externalId'],
   title: (record) => String(record.name ?? ''),
+  nameFrom: [['firstName', 'lastName'], ['email']],
   subtitle: 'companyId',
   heldBy: ['ownerId'],
   shareable: true,

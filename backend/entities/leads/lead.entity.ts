@@ -44,6 +44,7 @@ export const lead = defineEntity({
   },
   requireOneOf: ['lastName', 'email', 'companyName'],
   title: (record) => String(record.name ?? ''),
+  nameFrom: [['firstName', 'lastName'], ['companyName'], ['email']],
   heldBy: ['ownerId'],
   shareable: true,
   verbs: [

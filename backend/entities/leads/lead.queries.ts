@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Tx } from '../../kernel/db/database.ts'
 import { fill, plan } from '../../kernel/db/plan.ts'
+import { nameSql } from '../../kernel/entity/called.ts'
 import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import { excerpt, sight } from '../../kernel/sight.ts'
@@ -88,7 +89,7 @@ async function findExact(tx: Tx, { email, phone, companyName }: Known): Promise<
   const made = plan((bind) => {
     const tenant = bind('tenant', 'uuid')
     return `
-      (select 'contact' as type, r.id, r.name, r.email from contacts r
+      (select 'contact' as type, r.id, ${nameSql(contact, rights.fields?.('contact'))} as name, r.email from contacts r
        where r.tenant_id = ${tenant} and r.deleted_at is null and ${scopeSql(contact, contacts, 'r', bind, 'contactHolders')}
          and (r.email_normal = ${bind('email', 'text')} or r.phone_normal = normal_phone(${bind('phone', 'text')}))
        order by r.created_at, r.id limit ${mostOfEach})

@@ -39,7 +39,7 @@ export function leadRoutes(house: House & { db: Database; records: Repository })
         const tx = db.tenant(ctx)
         const lead = JSON.parse((await leads.get(tx, params.id)).json)
         // Whom one finds by what one does not see tells it.
-        const known = seenMembers(ctx.rights.fields?.('lead'), lead)
+        const known = seenMembers(leads.entity, ctx.rights.fields?.('lead'), lead)
         return { status: 200, body: { candidates: await findCandidates(tx, house.alike, known) } }
       },
     }),

@@ -29,6 +29,11 @@ export interface EntityDefinition {
   readonly fields: Readonly<Record<string, Field>>
   /** What is it called? The one answer for timeline, notifications and search; from the record as the API shows it. */
   title(record: Readonly<Record<string, unknown>>): string
+  /**
+   * What its derived `name` is worked out from: the first of these that say anything, as the column says it too. For whom
+   * some of them are hidden it is worked out anew.
+   */
+  readonly nameFrom?: readonly (readonly string[])[]
   /** Member that points at the record whose title is the subtitle in search (`companyId`). */
   readonly subtitle?: string
   /** Members of users who hold the record, for the scope `own`; without any, who created it does. */

@@ -1,11 +1,22 @@
+import type { FieldRules } from '../rights.ts'
+import { hiddenOfName, nameSql } from './called.ts'
 import { columnOf, type Entity } from './define.ts'
 import type { Field } from './fields.ts'
 
-/** SQL that prints a record of alias `r` as `json` or `jsonb`, whole or only some members. */
-export function documentSql(entity: Entity, format: 'json' | 'jsonb', members?: readonly string[]): string {
+/**
+ * SQL that prints a record of alias `r` as `json` or `jsonb`, whole or only some members: then under the name by which
+ * somebody with these rules sees it, as what that is made of may not be among them.
+ */
+export function documentSql(
+  entity: Entity,
+  format: 'json' | 'jsonb',
+  members?: readonly string[],
+  rules?: FieldRules,
+): string {
   const parts = (members ?? Object.keys(entity.all)).map((name) => {
     const field = entity.all[name]
     if (!field) throw new Error(`${entity.type} has no member ${name}`)
+    if (members && name === 'name' && hiddenOfName(entity, rules).length > 0) return `'name', ${nameSql(entity, rules)}`
     return `'${name}', ${field.kind === 'customFields' ? shownFieldsSql(entity, name, field) : memberSql(name, field)}`
   })
   return `${format}_build_object(${parts.join(', ')})`

@@ -1,16 +1,22 @@
 import { forbidden } from '../errors.ts'
 import type { FieldRules, Rights } from '../rights.ts'
 import { isObject } from '../sight.ts'
+import { hiddenOfName, nameFor } from './called.ts'
 import type { Entity } from './define.ts'
 import type { ListQuery } from './list-query.ts'
 import type { Registry } from './registry.ts'
 
-/** A record without the members that are hidden; undefined rules hide none. */
-export const seenMembers = (
+/** A record without the members that are hidden, and called by what is seen of it; undefined rules hide none. */
+export function seenMembers(
+  entity: Entity,
   rules: FieldRules | undefined,
   record: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> =>
-  rules ? Object.fromEntries(Object.entries(record).filter(([name]) => !rules.hidden.has(name))) : record
+): Readonly<Record<string, unknown>> {
+  if (!rules) return record
+  const seen = Object.fromEntries(Object.entries(record).filter(([name]) => !rules.hidden.has(name)))
+  const name = 'name' in seen ? nameFor(entity, rules, record) : undefined
+  return name === undefined ? seen : { ...seen, name }
+}
 
 /** A record without the members that are hidden, also in the records that are included in it. */
 export function maskRecord(
@@ -19,7 +25,7 @@ export function maskRecord(
   rights: Pick<Rights, 'fields'>,
   value: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const shown = Object.entries(seenMembers(rights.fields?.(entity.type), value))
+  const shown = Object.entries(seenMembers(entity, rights.fields?.(entity.type), value))
   const included = new Map(
     Object.values(entity.all).flatMap(({ include, ref }) => {
       const target = ref === undefined ? undefined : registry.entities.get(ref)
@@ -36,11 +42,15 @@ export function maskRecord(
   )
 }
 
-/** Changes of a record without those of members that are hidden. */
-export const seenChanges = <Change extends { readonly field: string }>(
-  { hidden }: FieldRules,
+/** Changes of a record without those of members that are hidden, or worked out from such. */
+export function seenChanges<Change extends { readonly field: string }>(
+  entity: Entity | undefined,
+  rules: FieldRules,
   changes: readonly Change[],
-): Change[] => changes.filter(({ field }) => !hidden.has(field))
+): Change[] {
+  const tells = entity && hiddenOfName(entity, rules).length > 0 ? 'name' : undefined
+  return changes.filter(({ field }) => !rules.hidden.has(field) && field !== tells)
+}
 
 /** Those of some members that a caller's role does not let him write: hidden ones, and those that are read-only. */
 export function unwritableOf(rights: Rights, { type }: Entity, names: readonly string[]): string[] {
@@ -69,15 +79,18 @@ export function refuseHidden(
   entity: Entity,
   query: Pick<ListQuery, 'fields' | 'include'> & Partial<Pick<ListQuery, 'filters' | 'sort'>>,
 ): void {
-  const hidden = rights.fields?.(entity.type)?.hidden
-  if (!hidden) return
+  const rules = rights.fields?.(entity.type)
+  if (!rules) return
   const { filters = [], sort = [], fields, include } = query
   const pointers = Object.entries(entity.all).filter(([, field]) => include.includes(field.include ?? ''))
   const asked = [
-    ...[...filters, ...sort].map(({ name, custom }) => (custom ? 'customFields' : name)),
+    ...[...filters, ...sort].flatMap(({ name, custom }) => {
+      if (custom) return ['customFields']
+      return name === 'name' ? [name, ...hiddenOfName(entity, rules)] : [name]
+    }),
     ...(fields ?? []),
     ...pointers.map(([name]) => name),
   ]
-  const refused = [...new Set(asked.filter((name) => hidden.has(name)))]
+  const refused = [...new Set(asked.filter((name) => rules.hidden.has(name)))]
   if (refused.length > 0) throw forbidden(`Your role may not see ${refused.join(', ')} of a ${entity.type}`)
 }

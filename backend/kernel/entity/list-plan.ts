@@ -1,5 +1,5 @@
 import type { Binder } from '../db/plan.ts'
-import type { Scope } from '../rights.ts'
+import type { FieldRules, Scope } from '../rights.ts'
 import { type CustomOrder, orderType, orderValueSql, recordsInOrder, recordsWithout } from './custom-order.ts'
 import { columnOf, type Entity, isNeverNull } from './define.ts'
 import { documentSql } from './document.ts'
@@ -25,7 +25,7 @@ export type CursorPart = 'none' | 'value' | 'null'
  */
 export function listSql(
   entity: Entity,
-  query: ListQuery,
+  query: ListQuery & { readonly rules?: FieldRules | undefined },
   scope: Scope,
   cursor: CursorPart,
   registry: Registry,
@@ -54,7 +54,7 @@ export function listSql(
   return `with page as (
       select b.*, row_number() over (order by ${byKeys}) as place from (${branches.join(' union all ')}) b order by ${byKeys} limit ${rows}
     )
-    select coalesce(json_agg(${documentSql(entity, 'json', query.fields ?? undefined)} order by r.place) filter (where r.place <= ${query.limit}), '[]')::text as data,
+    select coalesce(json_agg(${documentSql(entity, 'json', query.fields ?? undefined, query.rules)} order by r.place) filter (where r.place <= ${query.limit}), '[]')::text as data,
       count(*) > ${query.limit} as more, ${keys.map((_key, index) => `${last(`r.k${index}::text`)} as last${index}`).join(', ')},
       ${last('r.id::text')} as last_id from page r`
 }

@@ -3,6 +3,7 @@ import type { Ctx } from '../context.ts'
 import type { Tx } from '../db/database.ts'
 import { fill, planCache } from '../db/plan.ts'
 import { readPlace, unknownCursor, writeCursor } from '../http/page.ts'
+import { hiddenOfName } from './called.ts'
 import type { CustomFields } from './custom.ts'
 import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
@@ -50,19 +51,21 @@ export function createLister(
       ...Object.fromEntries((cursor?.keys ?? []).map((key, index) => [`last${index}`, key])),
       lastId: cursor?.id,
     }
+    const rules = read.fields?.includes('name') ? tx.ctx.rights.fields?.(entity.type) : undefined
     const shape = JSON.stringify([
       scopeShape(scope),
       part,
       query.limit,
       query.sort.map(({ name, descending, custom }) => [name, descending, custom?.type]),
       read.fields,
+      hiddenOfName(entity, rules),
       query.q !== null,
       query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type]),
     ])
     const rows = tx
       .query(
         fill(
-          plans(`list ${shape}`, (bind) => listSql(entity, read, scope, part, registry, bind)),
+          plans(`list ${shape}`, (bind) => listSql(entity, { ...read, rules }, scope, part, registry, bind)),
           values,
         ),
       )

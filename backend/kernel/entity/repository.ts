@@ -6,6 +6,7 @@ import type { Key } from '../http/idempotency-key.ts'
 import { newId } from '../ids.ts'
 import type { Action, Rights, Scope } from '../rights.ts'
 import { isMergedSql } from './aliases.ts'
+import { hiddenOfName } from './called.ts'
 import { createChange } from './change.ts'
 import { type CustomFields, type CustomWrite, checkCustom, rowsOf } from './custom.ts'
 import type { Entity } from './define.ts'
@@ -132,10 +133,11 @@ export function createRepository(entity: Entity, registry: Registry, customField
     entity,
     get: async (tx, id, members) => {
       const scope = scopeOf(tx, 'read')
+      const rules = members?.includes('name') ? tx.ctx.rights.fields?.(entity.type) : undefined
       const made = plans(
-        `get ${scopeShape(scope)} ${members?.join(' ') ?? ''}`,
+        `get ${scopeShape(scope)} ${members?.join(' ') ?? ''} - ${hiddenOfName(entity, rules).join(' ')}`,
         (bind) => `
-        select ${documentSql(entity, 'json', members)}::text as doc, r.version from ${entity.table} r
+        select ${documentSql(entity, 'json', members, rules)}::text as doc, r.version from ${entity.table} r
         where r.tenant_id = ${bind('tenant', 'uuid')} and r.id = ${bind('id', 'uuid')} and r.deleted_at is null
           and ${scopeSql(entity, scope, 'r', bind, 'holders')}`,
       )

@@ -26,18 +26,19 @@ export type SeenPair = KeptPair & { readonly a: Values; readonly b: Values }
  * A pair as the caller may see it; null when he may not read both records, or when it takes what is hidden from him to tell
  * that they are a pair.
  */
-export function seenPair({ ctx: { rights } }: Tx, { type, sameness }: Mergeable, pair: KeptPair): SeenPair | null {
+export function seenPair({ ctx: { rights } }: Tx, noun: Mergeable, pair: KeptPair): SeenPair | null {
+  const { type, sameness } = noun
   const { a, b, reasons } = pair
   if (a === null || b === null) return null
   const rules = rights.fields?.(type)
   if (!rules) return { ...pair, a, b }
-  const [one, other] = [seenMembers(rules, a), seenMembers(rules, b)]
+  const [one, other] = [seenMembers(noun, rules, a), seenMembers(noun, rules, b)]
   const fields = new Set(reasons.map(({ field }) => field))
   const shared = sharedKeys(keysOf(sameness, one), keysOf(sameness, other)).filter(({ kind }) =>
     fields.has(fieldOf(sameness, kind)),
   )
   const evidence = weigh(sameness, [comparableName(sameness, one), comparableName(sameness, other)], shared)
-  return evidence && { ...pair, ...evidence, a, b }
+  return evidence && { ...pair, ...evidence, a: one, b: other }
 }
 
 /**
@@ -78,10 +79,10 @@ export async function findAlike(tx: Tx, noun: Mergeable, values: Values): Promis
   const found = await findCandidates(tx, noun, keysOf(sameness, values))
   return found
     .flatMap(({ record, shared }) => {
-      const seen = seenMembers(rules, record)
+      const seen = seenMembers(noun, rules, record)
       const told = rules ? sharedKeys(shared, keysOf(sameness, seen)) : shared
       const evidence = weigh(sameness, [name, comparableName(sameness, seen)], told)
-      return evidence ? [{ ...evidence, record }] : []
+      return evidence ? [{ ...evidence, record: seen }] : []
     })
     .sort((one, other) => other.score - one.score || String(other.record.id).localeCompare(String(one.record.id)))
     .slice(0, mostAlike)

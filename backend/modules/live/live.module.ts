@@ -9,7 +9,7 @@ import type { Authenticator, SignedIn } from '../../kernel/http/authenticator.ts
 import { newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
 import type { Module } from '../../kernel/module.ts'
-import type { Mask } from '../../kernel/sight.ts'
+import type { FieldRules } from '../../kernel/rights.ts'
 import { admitWithToken } from './admission.ts'
 import { readAhead, readWaiting } from './ahead.ts'
 import { type Client, createClients } from './client.ts'
@@ -38,30 +38,16 @@ export interface LiveDeps {
   readonly corsOrigins: readonly string[]
   /** The address of who opens a socket, past the proxies in front of us. */
   addressOf(request: IncomingMessage): string | null
-  activityOf(event: DomainEvent): Record<string, unknown> | null
-  /** Takes out of an activity what somebody does not see. */
-  readonly maskActivity: Mask
+  /** With rules, as those see it who see the record by them. */
+  activityOf(event: DomainEvent, rules?: FieldRules): Record<string, unknown> | null
   readonly presence: PresenceHere
   readonly inbox: { unreadCount(ctx: Ctx): Promise<number>; markRead(ctx: Ctx, id: string): Promise<unknown> }
 }
 
 /** The WebSocket at `/ws`: tells people what happens while they look. */
 export function liveModule(deps: LiveDeps): Module {
-  const {
-    db,
-    log,
-    entities,
-    tail,
-    authenticator,
-    server,
-    corsOrigins,
-    addressOf,
-    activityOf,
-    maskActivity,
-    inbox,
-    presence,
-  } = deps
-  const sources = { entities, activityOf, maskActivity }
+  const { db, log, entities, tail, authenticator, server, corsOrigins, addressOf, activityOf, inbox, presence } = deps
+  const sources = { entities, activityOf }
   const messages = (event: DomainEvent) => messagesOf(sources, event)
   const clients = createClients()
   const topics = createTopics()

@@ -1,7 +1,7 @@
 import type { Entity } from '../../kernel/entity/define.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
-import type { Belonging } from '../../kernel/rights.ts'
+import type { Belonging, FieldRules } from '../../kernel/rights.ts'
 import type { Mask } from '../../kernel/sight.ts'
 import type { Sequenced } from './sequence.ts'
 import { recordTopic, typeTopic, userTopic } from './topics.ts'
@@ -31,8 +31,8 @@ export interface Item extends Sequenced {
 /** What the messages of an event are made with. */
 export interface MessageSources {
   readonly entities: ReadonlyMap<string, Entity>
-  activityOf(event: DomainEvent): Record<string, unknown> | null
-  readonly maskActivity: Mask
+  /** With rules, as those see it who see the record by them. */
+  activityOf(event: DomainEvent, rules?: FieldRules): Record<string, unknown> | null
 }
 
 /** The messages of an event, in the order in which they go out. */
@@ -114,7 +114,7 @@ function ofRecord(sources: MessageSources, entity: Entity, event: DomainEvent): 
     name: 'activity:new',
     audience: { kind: 'followers', topics: [record], belonging },
     payload: () => sources.activityOf(event),
-    mask: sources.maskActivity,
+    mask: (rights) => sources.activityOf(event, rights.fields?.(type)),
   })
   return messages
 }

@@ -1,5 +1,7 @@
+import { titleFor } from '../../kernel/entity/called.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
 import type { DomainEvent } from '../../kernel/events/event.ts'
+import type { FieldRules } from '../../kernel/rights.ts'
 import type { Priority, Rule } from './rules.ts'
 
 /** Somebody is to be told of an event by a rule. */
@@ -7,6 +9,8 @@ export interface Finding {
   readonly rule: Rule
   readonly event: DomainEvent
   readonly userId: string
+  /** How he sees the record that it is about. */
+  readonly fields: FieldRules | undefined
 }
 
 /** What an entry is known by: there is one for each user, type and source. */
@@ -65,10 +69,11 @@ export const nameOf = ({ tenantId, userId, type, sourceId }: EntryKey): string =
 /** The entry of a heap, when earlier batches of its operation brought so many already. */
 export function entryOf(heap: Heap, earlier: number, entities: ReadonlyMap<string, Entity>): Entry {
   const { first, last, tenantId, userId, type, sourceId } = heap
-  const { rule, event } = first
+  const { rule, event, fields } = first
   const { priority, title } = rule
   const count = earlier + heap.size
-  const path = entities.get(event.type)?.path ?? `${event.type}s`
+  const entity = entities.get(event.type)
+  const path = entity?.path ?? `${event.type}s`
   const about = {
     tenantId,
     userId,
@@ -84,7 +89,7 @@ export function entryOf(heap: Heap, earlier: number, entities: ReadonlyMap<strin
     const message = rule.summary.replace('{count}', String(count))
     return { ...about, message, entityId: null, actionLabel: `Open ${path}`, actionUrl: `/${path}` }
   }
-  const name = event.record ? (entities.get(event.type)?.title(event.record) ?? '') : ''
+  const name = event.record && entity ? titleFor(entity, fields, event.record) : ''
   return {
     ...about,
     message: filled(rule.message, {

@@ -1,21 +1,30 @@
 import { z } from 'zod'
 import type { Ctx } from '../../kernel/context.ts'
-import type { Database } from '../../kernel/db/database.ts'
 import { idSchema } from '../../kernel/entity/fields.ts'
 import { notFound } from '../../kernel/errors.ts'
 import { cursorSchema, limitSchema, paged, readPlace, timePlace } from '../../kernel/http/page.ts'
 import { type Answer, type Route, route } from '../../kernel/http/route.ts'
 import { apart, sight } from '../../kernel/sight.ts'
-import { markAllRead, markRead, markUnread, remove, removeSeveral, snooze } from './notification.actions.ts'
+import {
+  type InboxDeps,
+  markAllRead,
+  markRead,
+  markUnread,
+  remove,
+  removeSeveral,
+  snooze,
+} from './notification.actions.ts'
 import { countUnread, findEntry, type InboxFilters, listEntries } from './notification.queries.ts'
 import { notificationSchema } from './notification.ts'
+import { asSeen, oneAsSeen } from './seen.ts'
 
 /** The calls of the inbox, under both of their paths. */
-export function notificationRoutes(db: Database): Route[] {
-  return [...routesUnder('/notifications', '', db), ...routesUnder('/users/me/notifications', 'My', db)]
+export function notificationRoutes(deps: InboxDeps): Route[] {
+  return [...routesUnder('/notifications', '', deps), ...routesUnder('/users/me/notifications', 'My', deps)]
 }
 
-function routesUnder(path: string, my: string, db: Database): Route[] {
+function routesUnder(path: string, my: string, deps: InboxDeps): Route[] {
+  const { db, entities } = deps
   const tag = 'notifications'
   const params = z.object({ id: idSchema })
   const one = { description: 'The notification', schema: notificationSchema }
@@ -28,7 +37,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       tag,
       query: listSchema,
       responses: { 200: { description: 'A page of notifications, and how many are unread', schema: inboxSchema } },
-      handle: (ctx, { query }) => answerList(db, ctx, query),
+      handle: (ctx, { query }) => answerList(deps, ctx, query),
     }),
     route({
       method: 'get',
@@ -51,7 +60,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       responses: {
         200: { description: 'How many were unread', schema: z.object({ updated: z.int() }).register(sight, apart) },
       },
-      handle: async (ctx) => ({ status: 200, body: { updated: await markAllRead(db, ctx) } }),
+      handle: async (ctx) => ({ status: 200, body: { updated: await markAllRead(deps, ctx) } }),
     }),
     route({
       method: 'delete',
@@ -64,7 +73,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       responses: {
         200: { description: 'How many were deleted', schema: z.object({ deleted: z.int() }).register(sight, apart) },
       },
-      handle: async (ctx, { body }) => ({ status: 200, body: { deleted: await removeSeveral(db, ctx, body.ids) } }),
+      handle: async (ctx, { body }) => ({ status: 200, body: { deleted: await removeSeveral(deps, ctx, body.ids) } }),
     }),
     route({
       method: 'get',
@@ -75,9 +84,10 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       params,
       responses: { 200: one },
       handle: async (ctx, { params }) => {
-        const entry = await findEntry(db.tenant(ctx), params.id)
+        const tx = db.tenant(ctx)
+        const entry = await findEntry(tx, params.id)
         if (!entry) throw notFound()
-        return { status: 200, body: entry }
+        return { status: 200, body: await oneAsSeen(tx, entities, entry) }
       },
     }),
     route({
@@ -88,7 +98,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       tag,
       params,
       responses: { 200: one },
-      handle: async (ctx, { params }) => ({ status: 200, body: await markRead(db, ctx, params.id) }),
+      handle: async (ctx, { params }) => ({ status: 200, body: await markRead(deps, ctx, params.id) }),
     }),
     route({
       method: 'patch',
@@ -98,7 +108,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       tag,
       params,
       responses: { 200: one },
-      handle: async (ctx, { params }) => ({ status: 200, body: await markUnread(db, ctx, params.id) }),
+      handle: async (ctx, { params }) => ({ status: 200, body: await markUnread(deps, ctx, params.id) }),
     }),
     route({
       method: 'post',
@@ -109,7 +119,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       params,
       body: z.strictObject({ until: untilSchema }),
       responses: { 200: one },
-      handle: async (ctx, { params, body }) => ({ status: 200, body: await snooze(db, ctx, params.id, body.until) }),
+      handle: async (ctx, { params, body }) => ({ status: 200, body: await snooze(deps, ctx, params.id, body.until) }),
     }),
     route({
       method: 'delete',
@@ -120,7 +130,7 @@ function routesUnder(path: string, my: string, db: Database): Route[] {
       params,
       responses: { 204: { description: 'Deleted', schema: null } },
       handle: async (ctx, { params }) => {
-        await remove(db, ctx, params.id)
+        await remove(deps, ctx, params.id)
         return { status: 204 }
       },
     }),
@@ -157,12 +167,12 @@ const untilSchema = z.iso
   .transform((until) => until.toISOString())
   .meta({ type: 'string', format: 'date-time' })
 
-async function answerList(db: Database, ctx: Ctx, query: z.output<typeof listSchema>): Promise<Answer> {
+async function answerList({ db, entities }: InboxDeps, ctx: Ctx, query: z.output<typeof listSchema>): Promise<Answer> {
   const { cursor, limit = 50, ...filters } = query
   const list = `notifications ${JSON.stringify(filters satisfies InboxFilters)}`
   const after = readPlace(cursor, list, timePlace)
   const tx = db.tenant(ctx)
   const [entries, unreadCount] = await Promise.all([listEntries(tx, filters, after, limit + 1), countUnread(tx)])
-  const page = paged(entries, limit, list, (last) => [last.createdAt, last.id])
+  const page = paged(await asSeen(tx, entities, entries), limit, list, (last) => [last.createdAt, last.id])
   return { status: 200, body: { ...page, unreadCount } }
 }

@@ -29,19 +29,20 @@ export function notificationsModule(deps: {
   module: Module
   inbox: Inbox
 } {
-  const { db } = deps
+  const { db, entities } = deps
+  const inbox = { db, entities }
   return {
     module: {
       name: 'notifications',
-      routes: notificationRoutes(db),
+      routes: notificationRoutes(inbox),
       subscriptions: [notifierSubscription(deps)],
-      schedules: inboxSchedules(db),
+      schedules: inboxSchedules(db, entities),
     },
     inbox: {
       unreadCount: (ctx) => countUnread(db.tenant(ctx)),
       markRead: async (ctx, id) => {
         if (!isId(id)) throw notFound()
-        return markRead(db, ctx, id)
+        return markRead(inbox, ctx, id)
       },
     },
   }

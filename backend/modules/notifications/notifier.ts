@@ -66,10 +66,11 @@ async function findingsOf(
     })
   })
   const rightsOf = await deps.rightsOf(findings.map(({ event, userId: id }) => ({ tenantId: event.tenantId, id })))
-  return findings.filter(
-    ({ event, userId: id }) =>
-      isOwnWork(event, id) || mayRead(rightsOf({ tenantId: event.tenantId, id }), deps.entities.get(event.type), event),
-  )
+  return findings.flatMap(({ event, userId, rule }) => {
+    const rights = rightsOf({ tenantId: event.tenantId, id: userId })
+    const told = isOwnWork(event, userId) || mayRead(rights, deps.entities.get(event.type), event)
+    return told ? [{ event, userId, rule, fields: rights?.fields?.(event.type) }] : []
+  })
 }
 
 /** Long work (an import) is no record: its events say whose it is. */

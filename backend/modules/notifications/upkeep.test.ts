@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { contact } from '../../entities/contacts/contact.entity.ts'
 import { createLogger } from '../../kernel/log.ts'
 import { asOwner, startTestApp, type TestApp } from '../../test/app.ts'
 import { eventually } from '../../test/client.ts'
@@ -11,7 +12,9 @@ beforeAll(async () => {
 afterAll(() => house.stop())
 
 const run = (name: string, dryRun = false) => {
-  const schedule = inboxSchedules(house.app.database.db).find((each) => each.name === name)
+  const schedule = inboxSchedules(house.app.database.db, new Map([['contact', contact]])).find(
+    (each) => each.name === name,
+  )
   return schedule?.run({ dryRun, signal: new AbortController().signal, log: createLogger('silent') })
 }
 
@@ -40,6 +43,27 @@ test('a snoozed entry is back when its time has come, and its user’s devices a
   )
   expect(rows).toEqual([{ until: null }])
   expect((await house.bob.get(`/notifications/${entry.id}`)).body.snoozedUntil).toBeNull()
+})
+
+test('of one that is about a contact, whose name may be hidden by now, only which it is', async () => {
+  const { id: contactId } = await house.alice.build('contact', { ownerId: house.bob.userId })
+  const entry = await eventually(async () => {
+    const { data } = (await house.bob.get('/notifications')).body
+    return data.find((one: { entityId: string }) => one.entityId === contactId)
+  }, 'he is told')
+  await house.bob.post(`/notifications/${entry.id}/snooze`, { until: new Date(Date.now() + 3_600_000).toISOString() })
+  await asOwner(house.ownerUrl, (owner) =>
+    owner.query("update notifications set snoozed_until = now() - interval '1 second' where id = $1", [entry.id]),
+  )
+  await run('notifications.end-snoozes')
+  const { rows } = await asOwner(house.ownerUrl, (owner) =>
+    owner.query(
+      "select record, data -> 'ids' as ids from events where name = 'notification.updated' and record_id = $1 order by seq desc limit 1",
+      [entry.id],
+    ),
+  )
+  expect(rows).toEqual([{ record: null, ids: [entry.id] }])
+  await house.bob.delete(`/notifications/${entry.id}`)
 })
 
 test('entries that were read long ago are forgotten', async () => {

@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Database, WorkerTx } from '../../kernel/db/database.ts'
+import type { Entity } from '../../kernel/entity/define.ts'
 import { appendingSql, bySystem } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Schedule } from '../../kernel/jobs/job.ts'
@@ -10,14 +11,15 @@ const atOnce = 500
 const keptDays = 180
 
 /** What comes back into the inboxes by the clock, and what leaves them. */
-export function inboxSchedules(db: Database): Schedule[] {
+export function inboxSchedules(db: Database, entities: ReadonlyMap<string, Entity>): Schedule[] {
+  const renamed = [...entities.values()].filter(({ nameFrom }) => nameFrom).map(({ type }) => type)
   return [
     {
       name: 'notifications.end-snoozes',
       queue: 'notifications',
       cron: '* * * * *',
       run: async ({ dryRun, signal }) => ({
-        notifications: dryRun ? await countAwake(db.worker) : await wakeAll(db, signal),
+        notifications: dryRun ? await countAwake(db.worker) : await wakeAll(db, renamed, signal),
       }),
     },
     {
@@ -36,17 +38,20 @@ async function countAwake(db: WorkerTx): Promise<number> {
   return row?.awake ?? 0
 }
 
-async function wakeAll(db: Database, signal: AbortSignal): Promise<number> {
+async function wakeAll(db: Database, renamed: readonly string[], signal: AbortSignal): Promise<number> {
   for (let awake = 0; ; ) {
     signal.throwIfAborted()
-    const woken = await db.workerTransaction(wakeSome)
+    const woken = await db.workerTransaction((tx) => wakeSome(tx, renamed))
     awake += woken
     if (woken < atOnce) return awake
   }
 }
 
-/** An entry that slept is listed again by itself; the event tells the devices of its user. */
-async function wakeSome(tx: WorkerTx): Promise<number> {
+/**
+ * Entries that slept are listed again by themselves; the event tells the devices of their user. What a record is called may
+ * have been hidden from him meanwhile: of such nouns the event says only which entry is to be read anew.
+ */
+async function wakeSome(tx: WorkerTx, renamed: readonly string[]): Promise<number> {
   const ids = Array.from({ length: atOnce }, newId)
   const [row] = await tx.query(sql`
     with ripe as materialized (
@@ -66,8 +71,8 @@ async function wakeSome(tx: WorkerTx): Promise<number> {
           type: 'notification',
           recordId: sql`n.id`,
           ...bySystem(newId()),
-          record: printed,
-          data: sql`jsonb_build_object('userId', n.user_id)`,
+          record: sql`case when n.entity_type = any(${renamed}::text[]) then null else ${printed} end`,
+          data: sql`jsonb_build_object('userId', n.user_id, 'ids', jsonb_build_array(n.id))`,
         },
         sql`woken n`,
       )}

@@ -25,7 +25,8 @@ export const seenLive = (rights: Rights, entity: Entity, live: LiveRecord): Live
 export const hides = (rights: Rights, type: string, member: string): boolean =>
   rights.fields?.(type)?.hidden.has(member) ?? false
 
-const seenBy = (rights: Rights, { type }: Entity, record: Values): Values => seenMembers(rights.fields?.(type), record)
+const seenBy = (rights: Rights, entity: Entity, record: Values): Values =>
+  seenMembers(entity, rights.fields?.(entity.type), record)
 
 /**
  * Leaves out the candidates that only what is hidden from the caller has brought, and ranks the others by what he sees: that

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { ActivityAction, Catalogue } from '../../events.ts'
 import type { Actor } from '../../kernel/context.ts'
+import { hiddenOfName, titleFor } from '../../kernel/entity/called.ts'
+import { type Entity, named } from '../../kernel/entity/define.ts'
 import { seenChanges } from '../../kernel/entity/field-rules.ts'
 import type { Change, DomainEvent } from '../../kernel/events/event.ts'
-import type { Rights } from '../../kernel/rights.ts'
+import type { FieldRules, Rights } from '../../kernel/rights.ts'
 import { sight } from '../../kernel/sight.ts'
 
 /** One thing that was done to a record, as the API and the sockets show it. */
@@ -26,9 +28,43 @@ export type Activity = {
   readonly occurredAt: string
 }
 
-/** What those who follow a record are told of an event; null when it is no activity, or personal to who did it. */
-export function activityOf(event: DomainEvent, catalogue: Catalogue): Activity | null {
-  return catalogue.kindOf(event.name).personal ? null : recordedActivityOf(event, catalogue)
+/**
+ * What those who follow a record are told of an event, as they see the record by these rules; null when it is no activity,
+ * or personal to who did it.
+ */
+export function activityOf(
+  event: DomainEvent,
+  catalogue: Catalogue,
+  entity: Entity | undefined,
+  rules: FieldRules | undefined,
+): Activity | null {
+  const activity = catalogue.kindOf(event.name).personal ? null : recordedActivityOf(event, catalogue)
+  if (!activity || !entity || !rules) return activity
+  const title = titleFor(entity, rules, event.record ?? {})
+  return seenActivity(activity, entity, rules, (id) => (id === event.recordId ? title : named(entity.type)))
+}
+
+/** An activity as somebody sees it: without changes of what is hidden, of records that are called so for him. */
+export function seenActivity(
+  activity: Activity,
+  entity: Entity,
+  rules: FieldRules,
+  titleOf: (id: string) => string,
+): Activity {
+  const changes = seenChanges(entity, rules, activity.changes)
+  const { entityId, entityName, description, metadata } = activity
+  if (hiddenOfName(entity, rules).length === 0 || entityId === null) return { ...activity, changes }
+  const title = titleOf(entityId)
+  const merged = Array.isArray(metadata.merged)
+    ? { merged: metadata.merged.map((one) => ({ ...one, name: titleOf(String(one.id)) })) }
+    : {}
+  return {
+    ...activity,
+    changes,
+    entityName: title,
+    description: description.replaceAll(`“${entityName}”`, () => `“${title}”`),
+    metadata: { ...metadata, ...merged },
+  }
 }
 
 /** What the timeline keeps of an event; null when it is no activity (views, what happens in an inbox). */
@@ -61,11 +97,11 @@ export function recordedActivityOf(event: DomainEvent, catalogue: Catalogue): Ac
 }
 
 /** An activity without the old and new values of members that somebody does not see. */
-export function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
+function maskActivity(rights: Pick<Rights, 'fields'>, activity: unknown): unknown {
   const known = seen.safeParse(activity)
   const rules = known.success && rights.fields?.(known.data.entityType)
   if (!rules || !known.success) return activity
-  return { ...known.data, changes: seenChanges(rules, known.data.changes) }
+  return { ...known.data, changes: seenChanges(undefined, rules, known.data.changes) }
 }
 
 const seen = z.looseObject({ entityType: z.string(), changes: z.array(z.looseObject({ field: z.string() })) })

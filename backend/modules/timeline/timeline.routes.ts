@@ -10,6 +10,7 @@ import { type Answer, type Route, route } from '../../kernel/http/route.ts'
 import { activitySchema } from './activity.ts'
 import type { ActivityFilters } from './filters.ts'
 import { fromSchema, toSchema } from './moment.ts'
+import { asSeen, foundAsSeen } from './seen.ts'
 import { statisticsRoute } from './statistics.routes.ts'
 import {
   idsOfRecord,
@@ -38,8 +39,9 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
     const { cursor, limit, ...filters } = query
     const all = { ...filters, ...more }
     const visibility = visibilityOf(ctx, catalogue)
-    return answerPage(list, all, cursor, limit, (after, size) =>
-      listActivities(db.tenant(ctx), visibility, all, after, size),
+    const tx = db.tenant(ctx)
+    return answerPage(list, all, cursor, limit, async (after, size) =>
+      asSeen(tx, entities, await listActivities(tx, visibility, all, after, size)),
     )
   }
 
@@ -51,8 +53,8 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
     if (ids.length === 1) return page(ctx, 'record', query, { entityType, entityId: id })
     const { cursor, limit, ...filters } = query
     const all = { ...filters, entityType, entityId: id }
-    return answerPage('record', all, cursor, limit, (after, size) =>
-      listActivitiesUnder(tx, visibilityOf(ctx, catalogue), ids, all, after, size),
+    return answerPage('record', all, cursor, limit, async (after, size) =>
+      asSeen(tx, entities, await listActivitiesUnder(tx, visibilityOf(ctx, catalogue), ids, all, after, size)),
     )
   }
 
@@ -89,8 +91,11 @@ export function timelineRoutes(deps: TimelineRoutesDeps): Route[] {
       handle: (ctx, { query }) => {
         const { cursor, limit, q, ...filters } = query
         const visibility = visibilityOf(ctx, catalogue)
+        const tx = db.tenant(ctx)
         return answerPage('search', { ...filters, q }, cursor, limit, (after, size) =>
-          searchActivities(db.tenant(ctx), visibility, q, filters, after, size),
+          foundAsSeen(tx, entities, q, size, after, (place, rows) =>
+            searchActivities(tx, visibility, q, filters, place, rows),
+          ),
         )
       },
     }),

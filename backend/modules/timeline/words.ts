@@ -16,11 +16,24 @@ export const lexemesOf = (tenantId: string, text: string): string[] =>
 export function queryOf(tenantId: string, question: string): string | null {
   const lexemes = lexemesOf(tenantId, question)
   if (lexemes.length === 0) return null
-  const unfinished = /[\p{L}\p{N}\p{M}]$/u.test(question)
+  const unfinished = isUnfinished(question)
   return lexemes
     .map((lexeme, index) => `'${lexeme}'${unfinished && index === lexemes.length - 1 ? ':*' : ''}`)
     .join(' & ')
 }
+
+/** Whether a text has all words of a question, the last of which may be the beginning of one. */
+export function matches(question: string, text: string): boolean {
+  const words = wordsOf(text)
+  const asked = wordsOf(question)
+  return asked.every((word, index) =>
+    index === asked.length - 1 && isUnfinished(question)
+      ? words.some((one) => one.startsWith(word))
+      : words.includes(word),
+  )
+}
+
+const isUnfinished = (question: string): boolean => /[\p{L}\p{N}\p{M}]$/u.test(question)
 
 const longest = 64
 

@@ -27,6 +27,8 @@ export interface Client {
   token: string
   signedIn: SignedIn
   timer: NodeJS.Timeout | undefined
+  /** The end of a token, in milliseconds since the epoch, of which the client has been told that it is near. */
+  warnedOf: number | undefined
   closed: boolean
   /** Grows with each event that may change who he is or what he may do; a check that began before is done again. */
   suspicion: number
@@ -75,6 +77,7 @@ export function newClient(
     token: given.token,
     signedIn,
     timer: undefined,
+    warnedOf: undefined,
     closed: false,
     suspicion: 0,
     rechecking: false,

@@ -93,7 +93,11 @@ function watchToken(client: Client, control: Control): void {
     client.timer = setTimeout(() => watchToken(client, control), wait).unref()
     return
   }
-  control.tell(client, 'auth:expiring', { expiresAt: new Date(client.signedIn.expiresAt).toISOString() })
+  // A token that is checked anew meanwhile ends no earlier for it.
+  const { expiresAt } = client.signedIn
+  if (client.warnedOf !== expiresAt)
+    control.tell(client, 'auth:expiring', { expiresAt: new Date(expiresAt).toISOString() })
+  client.warnedOf = expiresAt
   client.timer = setTimeout(() => control.close(client, 'token_expired'), Math.max(left, 0)).unref()
 }
 

@@ -55,6 +55,8 @@ describe('who is let in', () => {
       await listen(house.url, { token: tokenFor(house.bob, 2) }),
     ]
     await kept.hears('auth:expiring', 1)
+    // News of rights have every socket of the tenant checked anew.
+    await house.alice.build('role', { name: 'Newly made' })
     expect(await kept.ask('auth:refresh', { token: house.charlie.token })).toMatchObject({
       error: { code: 'FORBIDDEN' },
     })

@@ -162,6 +162,11 @@ const verbs: Readonly<Record<string, EventKind>> = {
   'user.password_reset_requested': { sentence: 'Somebody asked for a new password', action: 'sent', personal: true },
   'user.two_factor_enabled': { sentence: '{actor} turned a second factor on', action: 'updated', personal: true },
   'user.two_factor_disabled': { sentence: '{actor} turned the second factor off', action: 'updated', personal: true },
+  'user.codes_guessed': {
+    sentence: 'Somebody with the password sent too many wrong codes of a second factor',
+    action: 'updated',
+    personal: true,
+  },
   'user.recovery_codes_renewed': { sentence: '{actor} got new recovery codes', action: 'updated', personal: true },
   'user.recovery_code_used': { sentence: '{actor} signed in with a recovery code', action: 'updated', personal: true },
   'user.passkey_added': { sentence: '{actor} added a passkey', action: 'updated', personal: true },

@@ -1,10 +1,11 @@
 import sql, { type Sql } from 'sql-template-tag'
-import type { Tx } from '../../kernel/db/database.ts'
+import { systemCtx } from '../../kernel/context.ts'
+import type { Database, Tx } from '../../kernel/db/database.ts'
 import { Problem, unauthenticated } from '../../kernel/errors.ts'
 import { appendEvents } from '../../kernel/events/append.ts'
 import type { Caller } from '../../kernel/http/route.ts'
 import type { Claim, Proved } from './attempts.ts'
-import { findTotp, proveCode, type StoredTotp } from './codes.ts'
+import { findTotp, mostWrongCodes, proveCode, type StoredTotp } from './codes.ts'
 import type { AuthDeps } from './deps.ts'
 
 /**
@@ -13,7 +14,7 @@ import type { AuthDeps } from './deps.ts'
  */
 export async function secondFactor(
   deps: AuthDeps,
-  caller: Pick<Caller, 'ip'>,
+  caller: Cause,
   accountId: string,
   code: string | undefined,
   password: Pick<Proved<unknown>, 'withdraw'>,
@@ -65,13 +66,29 @@ export async function tellOfRecovery(tx: Tx, factor: SecondFactor | undefined): 
 /** Tries a code of an account: a one-time code or a recovery code. */
 export const showCode = (
   { attempts, db, secrets }: AuthDeps,
-  caller: Pick<Caller, 'ip'>,
+  caller: Cause,
   accountId: string,
   totp: StoredTotp,
   code: string,
   wrong: () => Problem,
 ): Promise<SecondFactor> =>
-  attempts.attempt(caller, codeClaim(accountId, wrong), () => proveCode(db, secrets, accountId, totp, code))
+  attempts.attempt(caller, codeClaim(accountId, wrong), async () => {
+    const { proof, tries } = await proveCode(db, secrets, accountId, totp, code)
+    if (proof === undefined && tries === mostWrongCodes) await tellOfGuessing(db, caller, accountId)
+    return proof
+  })
+
+/** Where a try comes from. */
+type Cause = Pick<Caller, 'requestId' | 'ip' | 'userAgent'>
+
+/** Whoever has tried so many codes has the password: its owner must know. */
+async function tellOfGuessing(db: Database, { requestId, ip, userAgent }: Cause, accountId: string): Promise<void> {
+  const [home] = await db.anonymous(sql`select tenant_id, user_id from find_membership(${accountId})`)
+  if (!home) return
+  await db.transaction(systemCtx(home.tenant_id, { requestId, ip, userAgent }), (tx) =>
+    appendEvents(tx, [{ name: 'user.codes_guessed', type: 'user', recordId: home.user_id }]),
+  )
+}
 
 /** What a code claims. */
 export const codeClaim = (accountId: string, wrong: () => Problem): Claim => ({

@@ -146,6 +146,42 @@ describe('a second factor', () => {
     expect((await signIn(email, await codeOf(secret))).status).toBe(200)
   })
 
+  /** As if so many wrong codes had come since the last right one. */
+  const guessed = (email: string, times: number) =>
+    asOwner(house.ownerUrl, (owner) =>
+      owner.query(
+        'update account_totp set wrong_codes = $2 where account_id = (select id from accounts where email = $1)',
+        [email, times],
+      ),
+    )
+
+  test('takes no code after a hundred wrong ones, tells its owner, and lets him in by a recovery code', async () => {
+    const { email, secret, recoveryCodes } = await secured()
+    await later()
+    await guessed(email, 98)
+    const wrong = await wrongCode(secret)
+    for (const times of [99, 100]) expect([times, (await signIn(email, wrong)).status]).toEqual([times, 401])
+    for (const code of [wrong, await codeOf(secret)])
+      expect(told(await signIn(email, code))).toEqual([403, 'TWO_FACTOR_REFUSED'])
+    expect((await mailbox.newest(email, /Somebody has your password/)).text).toContain('127.0.0.1')
+    expect((await signIn(email, recoveryCodes[0])).status).toBe(200)
+    expect((await signIn(email, await codeOf(secret))).status).toBe(200)
+    expect(mailbox.received(email).filter(({ subject }) => /Somebody has/.test(subject ?? ''))).toHaveLength(1)
+  })
+
+  test('forgets wrong codes at a right one, and at a new password', async () => {
+    const { client, email, secret } = await secured()
+    await later()
+    await guessed(email, 99)
+    expect((await signIn(email, await codeOf(secret))).status).toBe(200)
+    expect((await signIn(email, await wrongCode(secret))).status).toBe(401)
+    await later()
+    await guessed(email, 100)
+    const changed = { currentPassword: password, newPassword: 'a newer password' }
+    expect((await client.post('/auth/password/change', changed)).status).toBe(204)
+    expect((await signIn(email, await codeOf(secret), changed.newPassword)).status).toBe(200)
+  })
+
   test('cannot be read where it is stored, nor in events and timeline', async () => {
     const { client, secret, recoveryCodes } = await secured()
     const kept = await asOwner(house.ownerUrl, async (owner) => {

@@ -9,6 +9,7 @@ export const letters: Readonly<Record<string, Asked>> = {
   'user.credentials_voided': { write: (facts) => credentialsVoided(facts) },
   'user.two_factor_enabled': { write: (facts) => twoFactorEnabled(facts) },
   'user.two_factor_disabled': { write: (facts) => twoFactorDisabled(facts) },
+  'user.codes_guessed': { write: (facts) => codesGuessed(facts) },
   'user.recovery_codes_renewed': { write: (facts) => recoveryCodesRenewed(facts) },
   'user.recovery_code_used': { write: (facts) => recoveryCodeUsed(facts) },
   'user.passkey_added': { write: (facts) => passkeyAdded(facts) },
@@ -75,6 +76,13 @@ const twoFactorEnabled = (facts: Facts): Letter =>
 
 const twoFactorDisabled = (facts: Facts): Letter =>
   told('The second factor was turned off', 'your account no longer asks for a code of your authenticator.', facts)
+
+const codesGuessed = (facts: Facts): Letter =>
+  told(
+    'Somebody has your password',
+    'somebody sent your password with a hundred wrong codes of your authenticator, one after the other. No code is taken any more until you choose a new password; a recovery code or a passkey lets you in.',
+    facts,
+  )
 
 const recoveryCodesRenewed = (facts: Facts): Letter =>
   told('New recovery codes', 'new recovery codes of your account were made, and the older ones are void.', facts)

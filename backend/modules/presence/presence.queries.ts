@@ -11,6 +11,9 @@ export interface Person {
 /** Seconds after which a process that says nothing is gone, and its people with it. */
 export const silence = 6
 
+/** People of one transaction: each takes a lock, and the server has room for some thousands in all. */
+export const atOnce = 500
+
 /** Says that a process is there; true when it was unknown, as at its beginning and after it had been taken for gone. */
 export async function beat(db: WorkerTx, processId: string): Promise<boolean> {
   const [row] = await db.query(sql`
@@ -44,21 +47,26 @@ export async function note(
       where p.tenant_id = m.tenant_id and p.user_id = m.user_id and p.process_id <> ${processId}::uuid)`)
 }
 
-/** Takes out the people of processes that are gone; gives those who are online nowhere else. One process at a time does it. */
-export async function sweep(tx: WorkerTx): Promise<Person[]> {
+/**
+ * Takes out processes that are gone, and some of the people who were at one. Gives those who are online nowhere else, and
+ * whether there are more. One process at a time does it.
+ */
+export async function sweep(tx: WorkerTx): Promise<{ offline: Person[]; more: boolean }> {
   const [gate] = await tx.query(sql`select pg_try_advisory_xact_lock(hashtext('clientforge.presence')) as free`)
-  if (!gate?.free) return []
+  if (!gate?.free) return { offline: [], more: false }
+  await tx.query(sql`delete from live_processes where seen_at < now() - make_interval(secs => ${silence})`)
   const left = await tx.query<Person>(sql`
-    with gone as (
-      delete from live_processes where seen_at < now() - make_interval(secs => ${silence}) returning id
-    )
-    delete from presences p using gone g where p.process_id = g.id
-    returning p.tenant_id as "tenantId", p.user_id as "userId"`)
-  if (left.length === 0) return []
+    delete from presences where (tenant_id, user_id, process_id) in (
+      select p.tenant_id, p.user_id, p.process_id from presences p
+      where not exists (select from live_processes l where l.id = p.process_id) limit ${atOnce})
+    returning tenant_id as "tenantId", user_id as "userId"`)
+  const more = left.length === atOnce
+  if (left.length === 0) return { offline: [], more }
   await take(tx, left)
-  return tx.query<Person>(sql`
+  const offline = await tx.query<Person>(sql`
     select distinct w."tenantId", w."userId" from jsonb_to_recordset(${JSON.stringify(left)}::jsonb) as w("tenantId" uuid, "userId" uuid)
     where not exists (select from presences p where p.tenant_id = w."tenantId" and p.user_id = w."userId")`)
+  return { offline, more }
 }
 
 /** Who of a tenant is online, behind a user. */

@@ -108,12 +108,23 @@ test('a process that died takes its people with it, and who was at another too s
         userId,
         dead,
       ])
+    // More than are taken out at once.
+    await owner.query(
+      `insert into presences (tenant_id, user_id, process_id) select $1, gen_random_uuid(), $2 from generate_series(1, 1100)`,
+      [alice.tenantId, dead],
+    )
   })
   expect(await online(alice)).toContain(dora.userId)
   await hears(watcher, dora.userId, false)
   expect(await online(alice)).not.toContain(dora.userId)
   expect(await online(alice)).toContain(bob.userId)
   expect(watcher.heard.filter(({ userId }) => userId === bob.userId)).toMatchObject([{ online: true }])
+  await eventually(async () => {
+    const { rows } = await asOwner(house.ownerUrl, (owner) =>
+      owner.query('select from presences where process_id = $1', [dead]),
+    )
+    return rows.length === 0
+  }, 'the end of all who were there')
 })
 
 test('a process that was taken for dead brings its people back', async () => {

@@ -3,7 +3,7 @@ import type { Database, WorkerTx } from '../../kernel/db/database.ts'
 import { appendSigned, signature } from '../../kernel/events/append.ts'
 import { newId } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/log.ts'
-import { beat, note, type Person, sweep } from './presence.queries.ts'
+import { atOnce, beat, note, type Person, sweep } from './presence.queries.ts'
 
 /** Told by the sockets who connects and disconnects here; tells the log who is online in any process. */
 export interface Presence {
@@ -46,8 +46,11 @@ export function createPresence(deps: { db: Database; log: Logger; woken(): void 
   /** Brings the database to what is here; what cannot be noted now is, with the next beat. */
   const settle = async (): Promise<void> => {
     while (changed.size > 0 && !stopped) {
-      const found = [...changed].flatMap((key) => people.get(key) ?? [])
-      changed.clear()
+      const keys = [...changed].slice(0, atOnce)
+      for (const key of keys) changed.delete(key)
+      const found = keys.flatMap((key) => people.get(key) ?? [])
+      // Who came and left before he was noted was never there.
+      for (const person of found) if (person.sockets === 0 && !person.noted) people.delete(keyOf(person))
       const comes = found.filter(({ sockets, noted }) => sockets > 0 && !noted)
       const goes = found.filter(({ sockets, noted }) => sockets === 0 && noted)
       try {
@@ -67,7 +70,7 @@ export function createPresence(deps: { db: Database; log: Logger; woken(): void 
     }
   }
 
-  const tell = async (online: boolean, work: (tx: WorkerTx) => Promise<Person[]>): Promise<void> => {
+  const tell = async (online: boolean, work: (tx: WorkerTx) => Promise<readonly Person[]>): Promise<void> => {
     const told = await db.workerTransaction(async (tx) => {
       const found = await work(tx)
       await appendSigned(
@@ -87,7 +90,13 @@ export function createPresence(deps: { db: Database; log: Logger; woken(): void 
         if (unknown) person.noted = false
         if (person.sockets > 0 !== person.noted) mark(key)
       }
-      await tell(false, sweep)
+      for (let more = true; more && !stopped; ) {
+        await tell(false, async (tx) => {
+          const swept = await sweep(tx)
+          more = swept.more
+          return swept.offline
+        })
+      }
     } catch (error) {
       log.debug({ err: error }, 'a beat of this process was lost')
     }

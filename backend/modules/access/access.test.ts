@@ -47,6 +47,64 @@ describe('a share', () => {
     },
   )
 
+  test('goes over to the record that several become, and comes back with them', async () => {
+    const [one, two, three] = [await alice.build('contact'), await alice.build('contact'), await alice.build('contact')]
+    const share = (id: string, access: string, whom: object = { userId: owen.userId }) =>
+      alice.put(`/contacts/${id}/shares`, { shares: [{ ...whom, access }] })
+    const statuses = async () => [
+      (await owen.get(`/contacts/${one.id}`)).status,
+      (await owen.patch(`/contacts/${one.id}`, { jobTitle: 'Chief' })).status,
+      (await owen.get(`/contacts/${two.id}`)).status,
+    ]
+    await share(two.id, 'read', { teamId: team.id })
+    await share(three.id, 'write')
+    expect(await statuses()).toEqual([404, 404, 200])
+    await alice.post(`/contacts/${one.id}/merge`, { fromIds: [two.id, three.id] })
+    expect(await statuses()).toEqual([200, 200, 307])
+    const { shares } = (await alice.get(`/contacts/${one.id}/shares`)).body
+    expect(shares).toMatchObject([
+      { userId: owen.userId, access: 'write', sharedById: alice.userId },
+      { teamId: team.id, access: 'read' },
+    ])
+    const merge = await eventually(async () => {
+      const { data } = (await alice.get(`/contacts/${one.id}/timeline`)).body
+      return data.find((one: { metadata: { verb?: string } }) => one.metadata.verb === 'merged')
+    }, 'the merge in the timeline')
+    expect(merge.changes).toContainEqual({
+      field: 'sharedWith',
+      oldValue: [],
+      newValue: expect.arrayContaining([
+        { userId: owen.userId, access: 'write' },
+        { teamId: team.id, access: 'read' },
+      ]),
+    })
+    await eventually(async () => (await found(owen, 'lovelace')).includes(one.id), 'the shared record in the search')
+    await alice.post(`/contacts/${one.id}/unmerge`, { ids: [three.id] })
+    expect(await statuses()).toEqual([200, 403, 307])
+    expect((await owen.patch(`/contacts/${three.id}`, { jobTitle: 'Chief' })).status).toBe(200)
+    await alice.post(`/contacts/${one.id}/unmerge`)
+    expect(await statuses()).toEqual([404, 404, 200])
+    expect((await alice.get(`/contacts/${one.id}/shares`)).body.shares).toEqual([])
+  })
+
+  test('that was there, or was changed since, stays when records come back', async () => {
+    const [one, two] = [await alice.build('contact'), await alice.build('contact')]
+    const shareWith = (id: string, owens: string, bobs: string) =>
+      alice.put(`/contacts/${id}/shares`, {
+        shares: [
+          { userId: owen.userId, access: owens },
+          { userId: bob.userId, access: bobs },
+        ],
+      })
+    await shareWith(one.id, 'read', 'read')
+    await shareWith(two.id, 'write', 'write')
+    await alice.post(`/contacts/${one.id}/merge`, { fromIds: [two.id] })
+    await shareWith(one.id, 'write', 'read')
+    await alice.post(`/contacts/${one.id}/unmerge`)
+    const { shares } = (await alice.get(`/contacts/${one.id}/shares`)).body
+    expect(shares.map(({ access }: { access: string }) => access)).toEqual(['read', 'read'])
+  })
+
   test('to be written lets somebody change it, and neither delete it nor share it further', async () => {
     const { id } = await alice.build('contact', { lastName: 'Written' })
     await alice.put(`/contacts/${id}/shares`, { shares: [{ userId: owen.userId, access: 'write' }] })

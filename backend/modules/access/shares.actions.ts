@@ -1,5 +1,6 @@
 import sql from 'sql-template-tag'
 import type { Tx } from '../../kernel/db/database.ts'
+import { lockShares } from '../../kernel/entity/lock-shares.ts'
 import type { Expected, Repository, Stored } from '../../kernel/entity/repository.ts'
 import { belongingOf } from '../../kernel/entity/scope.ts'
 import { forbidden, invalid } from '../../kernel/errors.ts'
@@ -28,7 +29,7 @@ export async function setShares(
   // Asked before the shares change: they are what he may see it by.
   if (!reaches(scope, belongingOf(records.entity, record))) throw forbidden(`Your role may not share this ${type}`)
   // Two at once would each work out the difference to what the other is about to change.
-  await tx.query(sql`select pg_advisory_xact_lock(hashtextextended(${`share ${tx.ctx.tenantId} ${id}`}, 0))`)
+  await lockShares(tx, id)
   await refuseStrangers(tx, wanted)
   const before = await readShares(tx, type, id)
   await tx.query(sql`

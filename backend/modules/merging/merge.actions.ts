@@ -1,6 +1,7 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Entity, Mergeable } from '../../kernel/entity/define.ts'
 import { refuseUnwritable } from '../../kernel/entity/field-rules.ts'
+import { lockShares } from '../../kernel/entity/lock-shares.ts'
 import type { Changed, Expected, Repository } from '../../kernel/entity/repository.ts'
 import { forbidden, invalid, type MemberError, notFound, rule, stale } from '../../kernel/errors.ts'
 import { newId } from '../../kernel/ids.ts'
@@ -8,6 +9,7 @@ import { ancestorsOf, parentMembers } from './ancestors.ts'
 import { moveHanging } from './hanging.ts'
 import { addAliases, aliasesAmong, keepMerge, type Locked, lockRecords } from './merge.queries.ts'
 import { findReferrers, pointAnew } from './references.ts'
+import { carriedChange, carryShares } from './shares.ts'
 import { asValues, combine, differences, memberOf, membersOf, type Take } from './values.ts'
 
 /** What merging stands on. */
@@ -43,6 +45,7 @@ export async function merge(
   const { entities, repository } = deps
   const { type } = noun
   refuseUnwritable(tx.ctx.rights, noun, [...new Set(Object.keys(take).map(memberOf))])
+  await lockShares(tx, id)
   const locked = await lockRecords(tx, noun, [id, ...fromIds])
   const { survivor, others } = await permitted(tx, noun, locked, id, fromIds, expected)
   const parts = [survivor, ...others].map((part) => ({ id: part.id, members: membersOf(noun, part.record) }))
@@ -71,15 +74,20 @@ export async function merge(
   const mover: Tx = count > manyMoved ? { ...tx, ctx: { ...tx.ctx, lane: 'bulk' } } : tx
   await pointAnew(mover, entities, repository, moved, { type, survivorId: id, before: [], now: fromIds })
   const hanging = await moveHanging(tx, type, fromIds, id)
+  const shares = await carryShares(tx, type, fromIds, id)
 
   const after = differences(before, combined)
   const named = others.map(({ id, record }) => ({ id, name: noun.title(record) }))
   const changed = await repository(type).rewrite(tx, id, asValues(survivor.record, after), {
     verb: 'merged',
     data: { mergeId, merged: named },
-    parts: [{ field: 'mergedIds', oldValue: [], newValue: fromIds }],
+    parts: [{ field: 'mergedIds', oldValue: [], newValue: fromIds }, ...carriedChange(shares)],
   })
-  await keepMerge(tx, noun, id, { id: mergeId, fromIds, payload: { before, after, take, moved, hanging, aliases } })
+  await keepMerge(tx, noun, id, {
+    id: mergeId,
+    fromIds,
+    payload: { before, after, take, moved, hanging, shares, aliases },
+  })
   return changed
 }
 

@@ -7,6 +7,7 @@ import type { Values } from '../../kernel/entity/repository.ts'
 import { scopeShape, scopeSql, scopeUsers } from '../../kernel/entity/scope.ts'
 import type { Hanging } from './hanging.ts'
 import type { Referrers } from './references.ts'
+import type { CarriedShare } from './shares.ts'
 import type { Take } from './values.ts'
 
 /** A record that is locked, with what the caller may do with it. */
@@ -51,6 +52,8 @@ export interface Payload {
   readonly take: Take
   readonly moved: readonly Referrers[]
   readonly hanging: readonly Hanging[]
+  /** What it gave the survivor of shares; merges from before had none. */
+  readonly shares?: readonly CarriedShare[]
   /** Ids of records that had been merged before into those that were merged: `[id, into]`. */
   readonly aliases: readonly (readonly [id: string, into: string])[]
 }

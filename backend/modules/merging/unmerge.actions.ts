@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Tx } from '../../kernel/db/database.ts'
 import type { Mergeable } from '../../kernel/entity/define.ts'
+import { lockShares } from '../../kernel/entity/lock-shares.ts'
 import type { Expected, Stored, Values } from '../../kernel/entity/repository.ts'
 import { conflict, forbidden, invalid, notFound, rule, stale } from '../../kernel/errors.ts'
 import { ancestorsOf, parentMembers } from './ancestors.ts'
@@ -17,6 +18,7 @@ import {
   type Merge,
 } from './merge.queries.ts'
 import { type Left, pointAnew, type Referrers } from './references.ts'
+import { returnShares } from './shares.ts'
 import { asValues, combine, differences, membersOf } from './values.ts'
 
 /** What was given back, and what somebody had changed meanwhile, so that it stays as it is. */
@@ -40,6 +42,7 @@ export async function unmerge(
   wanted: readonly string[] | null,
   expected: Expected,
 ): Promise<{ stored: Stored; unmerged: Unmerged }> {
+  await lockShares(tx, id)
   const sought = await findMerges(tx, noun, id, wanted)
   const all = await lockRecords(tx, noun, [id, ...sought.flatMap(({ fromIds }) => fromIds)])
   const survivor = all.get(id)
@@ -113,6 +116,7 @@ async function giveBack(
   const left = await keepOutOfCircles(tx, noun, theirs, payload.moved, id)
   left.push(...(await pointAnew(mover, entities, repository, payload.moved, target)))
   await returnHanging(tx, payload.hanging, theirs, id)
+  await returnShares(tx, type, payload.shares ?? [], id)
 
   const take = Object.fromEntries(Object.entries(payload.take).filter(([, of]) => !theirs.includes(of)))
   const parts = rest.flatMap((former) => {

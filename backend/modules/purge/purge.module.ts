@@ -61,6 +61,9 @@ async function purgeSome(tx: WorkerTx, entity: Entity): Promise<number> {
     ), links as (
       delete from record_links x using gone g
       where x.tenant_id = g.tenant_id and x.record_id = g.id and x.record_type = ${entity.type}
+    ), shares as (
+      delete from record_shares x using gone g
+      where x.tenant_id = g.tenant_id and x.record_id = g.id and x.record_type = ${entity.type}
     ), custom as (
       delete from custom_values x using gone g where x.tenant_id = g.tenant_id and x.record_id = g.id
     ), aliases as (

@@ -12,7 +12,11 @@ afterAll(() => house.stop())
 
 test('a deleted record can be restored for thirty days, then it is gone with all that hung on it', async () => {
   const [old, young] = [await house.alice.build('contact', { tags: ['vip'] }), await house.alice.build('contact')]
-  for (const { id } of [old, young]) await house.alice.delete(`/contacts/${id}`)
+  const shares = [{ userId: house.bob.userId, access: 'read' }]
+  for (const { id } of [old, young]) {
+    await house.alice.put(`/contacts/${id}/shares`, { shares })
+    await house.alice.delete(`/contacts/${id}`)
+  }
   await asOwner(house.ownerUrl, (owner) =>
     owner.query("update contacts set deleted_at = now() - interval '31 days' where id = $1", [old.id]),
   )
@@ -23,9 +27,12 @@ test('a deleted record can be restored for thirty days, then it is gone with all
   expect((await house.alice.post(`/contacts/${old.id}/restore`)).status).toBe(404)
   expect((await house.alice.post(`/contacts/${young.id}/restore`)).status).toBe(200)
   const { rows } = await asOwner(house.ownerUrl, (owner) =>
-    owner.query('select from record_tags where record_id = $1', [old.id]),
+    owner.query(
+      'select record_id from record_tags where record_id = $1 union all select record_id from record_shares where record_id = any($2)',
+      [old.id, [old.id, young.id]],
+    ),
   )
-  expect(rows).toEqual([])
+  expect(rows).toEqual([{ record_id: young.id }])
 })
 
 test('what a merge kept goes with the records that it merged, and their ids lead to the survivor as long as that is there', async () => {

@@ -34,8 +34,8 @@ export async function recogniseEncoding(bytes: Readable): Promise<Encoding | nul
 /** What stands in a text for bytes that are no character of its encoding: a half of a pair, which no text has. */
 const undecodable = '\uDFFF'
 
-/** Whether all of a text could be read in its encoding. */
-export const isDecoded = (text: string): boolean => !text.includes(undecodable)
+/** Whether all of a text could be read in its encoding. By characters (`u`): the half is also a part of whole ones. */
+export const isDecoded = (text: string): boolean => !/\uDFFF/u.test(text)
 
 /** Bytes as text, in pieces, without the byte order mark. */
 export async function* decoded(bytes: Readable, encoding: Encoding): AsyncIterable<string> {

@@ -30,10 +30,10 @@ test('a viewer may not restore, also when there is nothing to do', async () => {
   expect((await house.alice.post(`/deals/${deal.id}/restore`)).body.version).toBe(1)
 })
 
-test('a PUT without currency and owner takes what a create would', async () => {
+test('a PUT without a currency takes what a create would, and without an owner leaves whose it is', async () => {
   const deal = await house.alice.build('deal', { currency: 'GBP', ownerId: house.bob.userId })
   const put = await house.alice.put(`/deals/${deal.id}`, { name: 'n', value: 7 })
-  expect(put.body).toMatchObject({ value: 7, currency: 'USD', ownerId: house.alice.userId })
+  expect(put.body).toMatchObject({ value: 7, currency: 'USD', ownerId: house.bob.userId })
   expect((await house.alice.patch(`/deals/${deal.id}`, { currency: null })).status).toBe(400)
 })
 

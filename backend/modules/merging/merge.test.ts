@@ -208,6 +208,17 @@ describe('what hangs on them', () => {
     expect((await alice.get(`/companies/${between.id}`)).body.parentId).toBe(b.id)
     expect((await alice.get(`/companies/${b.id}`)).body.parentId).toBe(top.id)
   })
+
+  test('what stood above and below another one comes back to where it stood', async () => {
+    const make = (parentId?: string) => alice.build('company', parentId ? { parentId } : {})
+    const top = await make()
+    const between = await make(top.id)
+    const [below, a] = [await make(between.id), await make(between.id)]
+    await merged(a, [top, below], {}, 'companies')
+    expect((await alice.post(`/companies/${a.id}/unmerge`)).body.unmerged).toMatchObject({ kept: [], left: [] })
+    const parents = [top, between, below, a].map(async ({ id }) => (await alice.get(`/companies/${id}`)).body.parentId)
+    expect(await Promise.all(parents)).toEqual([null, top.id, between.id, between.id])
+  })
 })
 
 describe('an alias', () => {

@@ -4,7 +4,7 @@ import type { Mergeable } from '../../kernel/entity/define.ts'
 import { lockShares } from '../../kernel/entity/lock-shares.ts'
 import type { Expected, Stored, Values } from '../../kernel/entity/repository.ts'
 import { conflict, forbidden, invalid, notFound, rule, stale } from '../../kernel/errors.ts'
-import { ancestorsOf, parentMembers } from './ancestors.ts'
+import { type Ancestor, ancestorsOf, parentMembers } from './ancestors.ts'
 import { returnHanging } from './hanging.ts'
 import { type MergingDeps, manyMoved, parentOutside } from './merge.actions.ts'
 import {
@@ -149,8 +149,8 @@ async function giveBack(
 }
 
 /**
- * Lets records stand below nobody that would stand below what comes back to stand below them, as somebody has put that
- * above them meanwhile. They are still deleted, so that it is their restoring which tells it.
+ * Lets records stand below nobody that would stand below themselves once what moved is given back, as somebody has put
+ * them apart or together meanwhile. They are still deleted, so that it is their restoring which tells it.
  */
 async function keepOutOfCircles(
   tx: Tx,
@@ -162,10 +162,17 @@ async function keepOutOfCircles(
   const cut: Left[] = []
   for (const member of parentMembers(noun)) {
     const referrers = moved.filter((one) => one.type === noun.type && one.member === member)
-    const children = new Set(referrers.flatMap(({ rows }) => rows.map(([child]) => child)))
+    const former = new Map(referrers.flatMap(({ rows }) => rows))
     for (const id of ids) {
-      const [, ...above] = await ancestorsOf(tx, noun, member, id)
-      if (!above.some((one) => one.parentId === survivorId && children.has(one.id))) continue
+      const passed = new Set<string>()
+      let below: string | undefined = id
+      while (below !== undefined && !passed.has(below)) {
+        passed.add(below)
+        const above: Ancestor[] = await ancestorsOf(tx, noun, member, below)
+        const given = above.find((one) => one.parentId === survivorId && ids.includes(String(former.get(one.id))))
+        below = given && String(former.get(given.id))
+      }
+      if (below !== id) continue
       await clearMember(tx, noun, member, id)
       cut.push({ type: noun.type, id, member })
     }

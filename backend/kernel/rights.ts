@@ -6,8 +6,10 @@ export type Scope = 'all' | 'none' | Reach
 
 /** The records that belong to these: owner or assignee, else who created them. */
 export interface Reach {
-  /** Users, and for shares the teams that they are in; each once, as a list asks for the records of each. */
+  /** Users, each once, as a list asks for the records of each. */
   readonly userIds: readonly string[]
+  /** Teams: what is shared with one of them is as shared with one of the users. */
+  readonly teamIds?: readonly string[] | undefined
   /** Whether what is shared with one of these is reached too: in any way, or only so that it may be written. */
   readonly shares?: 'read' | 'write' | undefined
   /** The scope of the permission from which it follows. */
@@ -52,11 +54,15 @@ export function holdersOf({ ownerIds, createdById }: Pick<Belonging, 'ownerIds' 
   return createdById ? [createdById] : []
 }
 
+/** With whom a record is shared for a scope to count the share. */
+export const granteesOf = ({ userIds, teamIds = [] }: Reach): readonly string[] => [...userIds, ...teamIds]
+
 /** The check in memory: whether a scope reaches a record that belongs to these users. */
 export function reaches(scope: Scope, { ownerIds, createdById, shares }: Belonging): boolean {
   if (scope === 'all') return true
   if (scope === 'none') return false
   if (holdersOf({ ownerIds, createdById }).some((id) => scope.userIds.includes(id))) return true
   if (scope.shares === undefined || shares === undefined) return false
-  return shares.some(({ id, access }) => (scope.shares === 'read' || access === 'write') && scope.userIds.includes(id))
+  const grantees = granteesOf(scope)
+  return shares.some(({ id, access }) => (scope.shares === 'read' || access === 'write') && grantees.includes(id))
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Fairness } from './fairness.ts'
 import type { FanOut } from './fanout.ts'
 import type { Imports } from './imports.ts'
-import type { ScopedList } from './rights.ts'
+import { everybody, type ScopedList } from './rights.ts'
 import type { Outcome } from './rounds.ts'
 import { connections, median } from './rounds.ts'
 import type { Starts } from './starts.ts'
@@ -131,7 +131,7 @@ function fanOutRows(fanOut: FanOut): string[][] {
 
 function scopedListRow({ scope, holders, perSecond, ofAll, ratio }: ScopedList): string[] {
   return [
-    `\`GET /contacts?limit=50\` with the scope \`${scope}\` (records of ${whole(holders)})`,
+    `\`GET /contacts?limit=50\` with the scope \`${scope}\` (records of ${whole(holders)} of ${whole(everybody)})`,
     `${whole(perSecond)}/s; of who reads everything ${whole(ofAll)}/s; ratio ${ratio.toFixed(2)}`,
     `0.90 ${verdict(ratio >= 0.9)}`,
   ]

@@ -1,5 +1,5 @@
 import type { estypes } from '@elastic/elasticsearch'
-import { type Belonging, holdersOf, type Scope } from '../../kernel/rights.ts'
+import { type Belonging, granteesOf, holdersOf, type Scope } from '../../kernel/rights.ts'
 
 /** The fields of a document from which Elasticsearch tells who may reach its record; ids of users, and of teams for shares. */
 export interface RightsFields {
@@ -39,9 +39,9 @@ export const rightsFilter = (type: string, scope: Scope): { bool: estypes.QueryD
 function scopeFilters(scope: Scope): estypes.QueryDslQueryContainer[] {
   if (scope === 'all') return []
   if (scope === 'none') return [{ match_none: {} }]
-  const { userIds, shares } = scope
-  const fields: (keyof RightsFields)[] = ['holders', ...(shares ? [sharedWith[shares]] : [])]
-  return [{ bool: { should: fields.map((field) => ({ terms: { [field]: [...userIds] } })), minimum_should_match: 1 } }]
+  const named = (field: keyof RightsFields, ids: readonly string[]) => ({ terms: { [field]: [...ids] } })
+  const shared = scope.shares ? [named(sharedWith[scope.shares], granteesOf(scope))] : []
+  return [{ bool: { should: [named('holders', scope.userIds), ...shared], minimum_should_match: 1 } }]
 }
 
 const sharedWith = { read: 'readers', write: 'writers' } as const

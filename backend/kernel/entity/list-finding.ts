@@ -6,13 +6,13 @@ import { columnOf, type Entity } from './define.ts'
 import type { Field } from './fields.ts'
 import { archivedSql, conditionsOf, parameterOf, symbols } from './list-conditions.ts'
 import { type Filter, fieldOf, type ListQuery } from './list-query.ts'
-import { scopeSql, waysOf } from './scope.ts'
+import { scopeSql, scopeUsers, waysOf } from './scope.ts'
 
 /** From where a list takes its rows: the table itself, or those of each value of a narrow table or an index. */
 export interface Source {
   /** SQL for the values, one a row; null: `rows` stand by themselves. */
   readonly values: string | null
-  /** SQL for the rows of one value `v.value`. */
+  /** SQL for the rows, as alias `r`, of one value `v.value`. */
   readonly rows: string
   /** SQL for the id in the order of the index. */
   readonly id: string
@@ -20,18 +20,38 @@ export interface Source {
   readonly several: boolean
 }
 
-/** How a list is found: by the filter that drives it, by the ways in which records belong to the caller, or by its order. */
+/**
+ * How a list is found of which its caller reads a part: by the `ways` in which records belong to him, or by a `walk` through
+ * what all have, which reads less when much of it is his.
+ */
+export type Manner = 'ways' | 'walk'
+
+/** Whether a list can be found in either manner: a walk goes one way alone. */
+export function hasManners(entity: Entity, query: ListQuery, scope: Scope): boolean {
+  const driving = driverOf(entity, query)
+  return query.sort.length === 1 && !driving?.several && isByHolder(query, scope, driving)
+}
+
+/** What a list is found by, of several sorts or by an order that only a side table has by its filter or order alone. */
 export function findingOf(
   entity: Entity,
   query: ListQuery,
   scope: Scope,
+  manner: Manner,
   bind: Binder,
-): { driver: Driver | null; order: CustomOrder | null; sources: Source[]; fixed: string[] } {
+): {
+  driver: Driver | null
+  order: CustomOrder | null
+  sources: Source[]
+  fixed: string[]
+  /** SQL for whether the scope reaches a row that a walk meets; null: it reaches all rows. */
+  reached: string | null
+} {
   const driving = driverOf(entity, query)
   const order = driving ? null : orderOf(query)
-  // What belongs to few is found by whose it is, but for an order that only a side table has.
-  const byHolder = typeof scope !== 'string' && order === null && !(driving?.side === 'custom' && driving.own)
-  const driver = byHolder ? null : driving
+  const byHolder = isByHolder(query, scope, driving)
+  const walking = byHolder && manner === 'walk'
+  const driver = byHolder && !walking ? null : driving
   const live = ['r.deleted_at is null', archivedSql(query)]
   const fixed = [
     `r.tenant_id = ${bind('tenant', 'uuid')}`,
@@ -40,25 +60,25 @@ export function findingOf(
     ...conditionsOf(entity, query, driver?.filter, bind),
   ]
   const inOrder = query.sort.length === 1 && query.sort[0]?.name === 'createdAt'
-  const sources = byHolder
-    ? holderSources(entity, scope, { live: live.join(' and '), inOrder }, bind)
-    : [sourceOf(entity, driver, bind)]
-  return { driver, order, sources, fixed }
+  const sources =
+    byHolder && !walking
+      ? waysOf(entity, scope, { live: live.join(' and '), inOrder }, bind, 'holders').map((way) => ({
+          ...way,
+          id: 'r.id',
+        }))
+      : [sourceOf(entity, driver, bind)]
+  return { driver, order, sources, fixed, reached: walking ? scopeSql(entity, scope, 'r', bind, 'holders') : null }
 }
 
-function holderSources(
-  entity: Entity,
-  scope: Reach,
-  order: { live: string; inOrder: boolean },
-  bind: Binder,
-): Source[] {
-  const values = `select unnest(${bind('holders', 'uuid[]')}) as value`
-  return waysOf(entity, scope, order, bind, 'holders').map((way) => ({ ...way, values, id: 'r.id' }))
+/** What belongs to few is found by whose it is, but for what a quick find found, and an order that only a side table has. */
+function isByHolder(query: ListQuery, scope: Scope, driving: Driver | null): scope is Reach {
+  if (typeof scope === 'string' || query.q !== null) return false
+  return driving ? !(driving.side === 'custom' && driving.own) : orderOf(query) === null
 }
 
 function sourceOf(entity: Entity, driver: Driver | null, bind: Binder): Source {
   if (!driver) return { values: null, rows: `${entity.table} r`, id: 'r.id', several: false }
-  const [values, rows] = [driverRows(driver, bind), driverJoin(entity, driver, bind)]
+  const [values, rows] = [driverRows(driver, bind), `(${driverJoin(entity, driver, bind)}) r`]
   return { values, rows, id: driver.side ? 'r.side_id' : 'r.id', several: driver.several }
 }
 
@@ -143,9 +163,11 @@ function driverJoin(entity: Entity, driver: Driver, bind: Binder): string {
     where s.tenant_id = ${tenant} and s.field_id = ${bind(`${parameterOf(filter)}Field`, 'uuid')} and ${condition}${order ? ' and s.place = 0' : ''}`
 }
 
-/** The parameters of filters and sort: what is looked up in a side table is always a list. */
-export function listValues(entity: Entity, { filters, sort }: ListQuery): Record<string, unknown> {
+/** The parameters of scope, filters and sort: what is looked up in a side table is always a list. */
+export function listValues(entity: Entity, { filters, sort }: ListQuery, scope: Scope): Record<string, unknown> {
   return Object.fromEntries([
+    ['holders', scopeUsers(scope)],
+    ['userCount', typeof scope === 'string' ? 0 : scope.userIds.length],
     ...sort.flatMap(({ custom }, place) => (custom ? [[orderBy(custom, place).parameter, custom.id]] : [])),
     ...filters.flatMap((filter) => {
       const side = filter.custom !== undefined || entity.all[filter.name]?.side !== undefined

@@ -1,7 +1,8 @@
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
-import type { Tx } from '../db/database.ts'
-import { fill, planCache } from '../db/plan.ts'
+import type { Row, Tx } from '../db/database.ts'
+import { type Binder, fill, planCache } from '../db/plan.ts'
 import { readPlace, unknownCursor, writeCursor } from '../http/page.ts'
 import { hiddenOfName } from './called.ts'
 import type { CustomFields } from './custom.ts'
@@ -9,7 +10,7 @@ import type { Entity } from './define.ts'
 import { documentSql } from './document.ts'
 import { refuseHidden } from './field-rules.ts'
 import type { Field } from './fields.ts'
-import { listValues } from './list-finding.ts'
+import { hasManners, listValues, type Manner } from './list-finding.ts'
 import { type CursorPart, countSql, listSql, mayLackFirst } from './list-plan.ts'
 import { type ListQuery, listIdentity, readListQuery } from './list-query.ts'
 import type { Registry } from './registry.ts'
@@ -31,6 +32,7 @@ export function createLister(
   saved?: SavedQueries,
 ): Lister {
   const plans = planCache()
+  const sparse = new LRUCache<string, true>({ max: mostSparse, ttl: sparseFor })
   return async (tx, asked) => {
     const search = await withSaved(tx, entity, asked, saved)
     const keys = customKeys(search)
@@ -45,15 +47,15 @@ export function createLister(
     const found = query.q === null ? null : await find(tx.ctx, entity.type, query.q)
     const values = {
       tenant: tx.ctx.tenantId,
-      holders: scopeUsers(scope),
       found,
-      ...listValues(entity, query),
+      ...listValues(entity, query, scope),
       ...Object.fromEntries((cursor?.keys ?? []).map((key, index) => [`last${index}`, key])),
       lastId: cursor?.id,
     }
     const rules = read.fields?.includes('name') ? tx.ctx.rights.fields?.(entity.type) : undefined
     const shape = JSON.stringify([
       scopeShape(scope),
+      typeof scope !== 'string' && scope.userIds.length === 1,
       part,
       query.limit,
       query.sort.map(({ name, descending, custom }) => [name, descending, custom?.type]),
@@ -62,16 +64,16 @@ export function createLister(
       query.q !== null,
       query.filters.map(({ name, operator, custom }) => [name, operator, custom?.type]),
     ])
-    const rows = tx
-      .query(
-        fill(
-          plans(`list ${shape}`, (bind) => listSql(entity, { ...read, rules }, scope, part, registry, bind)),
-          values,
-        ),
-      )
-      .catch((error) => {
+    const readPage = async (manner: Manner): Promise<Row | undefined> => {
+      const write = (bind: Binder) => listSql(entity, { ...read, rules, manner }, scope, part, registry, bind)
+      const rows = await tx.query(fill(plans(`list ${manner} ${shape}`, write), values)).catch((error) => {
         throw badCursor(error, query)
       })
+      return rows[0]
+    }
+    const reader = `${tx.ctx.tenantId} ${tx.ctx.rights.userId} ${shape}`
+    const walks = hasManners(entity, query, scope) && !sparse.has(reader)
+    const page = readPage(walks ? 'walk' : 'ways')
     const counted = query.count
       ? tx.query(
           fill(
@@ -80,7 +82,11 @@ export function createLister(
           ),
         )
       : null
-    const [[row], total] = await Promise.all([rows, counted])
+    const [first, total] = await Promise.all([page, counted])
+    const isWhole = !walks || first?.full
+    // A later page may lack rows as it is the last.
+    if (!isWhole && cursor === null) sparse.set(reader, true)
+    const row = isWhole ? first : await readPage('ways')
     if (!row) throw new Error('a list gave no answer')
     const next = row.more
       ? writeCursor([...query.sort.map((_key, index) => row[`last${index}`]), row.last_id], identity)
@@ -89,6 +95,10 @@ export function createLister(
     return `{"data":${data},"page":${JSON.stringify(pageMember(query, next, total?.[0]?.total))}}`
   }
 }
+
+/** So many lists of readers who have little of what there is are known, for so many milliseconds. */
+const mostSparse = 2000
+const sparseFor = 3_600_000
 
 /** The keys of the custom fields by which a list is filtered and sorted. */
 function customKeys(search: URLSearchParams): string[] {

@@ -1,7 +1,7 @@
 import { raw } from 'sql-template-tag'
 import type { Binder } from '../db/plan.ts'
 import { sharesSql } from '../events/append.ts'
-import type { Belonging, Reach, Scope, Share } from '../rights.ts'
+import { type Belonging, granteesOf, type Reach, type Scope, type Share } from '../rights.ts'
 import { columnOf, type Entity } from './define.ts'
 
 /** SQL over an alias: whether a scope reaches the row. `all` costs nothing; otherwise `holders` is a parameter. */
@@ -46,11 +46,13 @@ export function takenSql(
   return `case when ${own} then '{}'::text[] else array_remove(array[${taken.join(', ')}]::text[], null) end`
 }
 
-/** A way in which records belong to somebody. */
+/** A way in which records belong to somebody: no two ways give the same record. */
 interface Way {
-  /** SQL for the records, as alias `r`, of one of those whom a scope reaches, `v.value`; no two ways give the same. */
+  /** SQL for the users, one a row `value`, of whom each has records of his own; null: `rows` are those of all. */
+  readonly values: string | null
+  /** SQL for the records, as alias `r`, of one of the users, `v.value`. */
   readonly rows: string
-  /** Whether several of them may have the same record. */
+  /** Whether several users may have the same record. */
   readonly several: boolean
 }
 
@@ -67,37 +69,37 @@ export function waysOf(
   parameter: string,
 ): Way[] {
   const tenant = bind('tenant', 'uuid')
+  const grantees = bind(parameter, 'uuid[]')
   const { single, several } = holderColumns(entity, 'r')
+  // The users stand first among the grantees; one is named without a join.
+  const isOne = scope.userIds.length === 1
+  const user = isOne ? `(${grantees})[1]` : 'v.value'
+  const values = isOne ? null : `select unnest((${grantees})[1:${bind('userCount', 'integer')}]) as value`
   const fence = inOrder ? '' : ' offset 0'
   const of = (condition: string) =>
-    `select r.* from ${entity.table} r where r.tenant_id = ${tenant} and ${condition} and ${live}${fence}`
-  // Fenced, so that the planner goes from the narrow table to the records.
-  const through = (table: string, condition: string, also: string) =>
-    `select r.* from ${table} s cross join lateral (select r.* from ${entity.table} r
-       where r.tenant_id = ${tenant} and r.id = s.record_id offset 0) r where ${condition} and ${also}`
+    `(select r.* from ${entity.table} r where r.tenant_id = ${tenant} and ${condition} and ${live}${fence}) r`
   const linked = (entity.heldBy ?? []).filter((name) => entity.all[name]?.many)
   const own = { ...scope, shares: undefined } as const
   return [
-    ...single.map((column) => ({ rows: of(`${column} = v.value`), several: false })),
+    ...single.map((column) => ({ values, rows: of(`${column} = ${user}`), several: false })),
     ...(several.length === 0 ? [] : linked).map((member) => ({
-      rows: through(
-        'record_links',
-        `s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.member = '${member}' and s.target_id = v.value`,
-        'true',
-      ),
-      several: true,
+      values,
+      // Fenced, so that the planner goes from the narrow table to the records.
+      rows: `(select r.* from record_links s cross join lateral (select r.* from ${entity.table} r
+         where r.tenant_id = ${tenant} and r.id = s.record_id offset 0) r
+         where s.tenant_id = ${tenant} and s.record_type = '${entity.type}' and s.member = '${member}' and s.target_id = ${user}) r`,
+      several: !isOne,
     })),
-    { rows: of(`${unheldSql(entity, 'r')} and r.created_by_id = v.value`), several: false },
+    { values, rows: of(`${unheldSql(entity, 'r')} and r.created_by_id = ${user}`), several: false },
     ...(countsShares(entity, scope)
       ? [
           {
-            rows: through(
-              'record_shares',
-              `${shareSql(entity, scope, bind)} and s.grantee_id = v.value`,
-              // Of a record that nobody owns the condition is null, not false.
-              `${scopeSql(entity, own, 'r', bind, parameter)} is not true`,
-            ),
-            several: true,
+            values: null,
+            // Of a record that nobody owns the condition is null, not false.
+            rows: `(select r.* from ${entity.table} r where r.tenant_id = ${tenant} and r.id = any(array(
+               select s.record_id from record_shares s where ${shareSql(entity, scope, bind)} and s.grantee_id = any(${grantees})))
+               and ${scopeSql(entity, own, 'r', bind, parameter)} is not true offset 0) r`,
+            several: false,
           },
         ]
       : []),
@@ -128,8 +130,8 @@ function unheldSql(entity: Entity, alias: string): string {
 export const scopeShape = (scope: Scope): string =>
   typeof scope === 'string' ? scope : scope.shares === undefined ? 'users' : `users ${scope.shares}`
 
-/** The parameter that goes with {@link scopeSql}. */
-export const scopeUsers = (scope: Scope): readonly string[] => (typeof scope === 'string' ? [] : scope.userIds)
+/** The parameter that goes with {@link scopeSql}, the users before the teams. */
+export const scopeUsers = (scope: Scope): readonly string[] => (typeof scope === 'string' ? [] : granteesOf(scope))
 
 /** Whose a record is, from the record as the API shows it and with whom it is shared. */
 export function belongingOf(

@@ -1,5 +1,5 @@
 import type { Entity } from '../../kernel/entity/define.ts'
-import { type Action, type Belonging, holdersOf, type Rights, reaches } from '../../kernel/rights.ts'
+import { type Action, type Belonging, granteesOf, holdersOf, type Rights, reaches } from '../../kernel/rights.ts'
 
 /** One rule and what it says of the question: `holds` is null where the rule was not come to. */
 export interface Step {
@@ -40,7 +40,11 @@ export function explain(rights: Rights | undefined, entity: Entity, action: Acti
   const share =
     scope.shares === undefined
       ? step('share', false, `A share lets nobody ${action}`)
-      : step('share', reaches(scope, { ownerIds: [], createdById: null, shares }), sharesWords(scope.userIds, shares))
+      : step(
+          'share',
+          reaches(scope, { ownerIds: [], createdById: null, shares }),
+          sharesWords(granteesOf(scope), shares),
+        )
   return { allowed: share.holds === true, steps: [...steps, share, ...(share.holds ? fields : [])] }
 }
 

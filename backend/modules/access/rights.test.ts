@@ -111,7 +111,8 @@ const scopes = (shares: fc.Arbitrary<'read' | 'write' | undefined>): fc.Arbitrar
     {
       weight: 8,
       arbitrary: fc.record({
-        userIds: fc.subarray([...people, ...teams]),
+        userIds: fc.subarray(people),
+        teamIds: fc.subarray(teams),
         shares,
       }),
     },

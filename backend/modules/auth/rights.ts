@@ -110,13 +110,12 @@ export function compileRights({ id, role, own, team, teamIds = [] }: Member): Ri
   const grant = grantingOf(role, own)
   // Who is in a team of his own stands in `team` too.
   const staff = [...new Set([id, ...team])]
-  const mine = [id, ...teamIds]
-  const ours = [...staff, ...teamIds]
   // A share widens which records an action reaches, and never to one that deletes.
-  const reach = (of: 'own' | 'team', action: Action): Reach =>
-    action === 'delete' || action === 'create'
-      ? { userIds: of === 'own' ? [id] : staff, of }
-      : { userIds: of === 'own' ? mine : ours, shares: action === 'read' ? 'read' : 'write', of }
+  const reach = (of: 'own' | 'team', action: Action): Reach => {
+    const belonging = { userIds: of === 'own' ? [id] : staff, of }
+    if (action === 'delete' || action === 'create') return belonging
+    return { ...belonging, teamIds, shares: action === 'read' ? 'read' : 'write' }
+  }
   const scopes = new Map<string, Scope>()
   const fields = fieldsOf(own && own !== 'gone' ? own.fieldRules : [])
   return {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Belonging, type FieldRules, reaches, type Scope } from '../../kernel/rights.ts'
+import { type Belonging, type FieldRules, granteesOf, reaches, type Scope } from '../../kernel/rights.ts'
 
 /** The messages to one user. */
 export const userTopic = (tenantId: string, userId: string): string => `user:${tenantId}:${userId}`
@@ -63,7 +63,7 @@ export function createTopics(): Topics {
 function sightKey({ scope, fields }: Sight): string {
   const hidden = [...(fields?.hidden ?? [])].sort()
   if (typeof scope === 'string' && hidden.length === 0) return scope
-  const reach = typeof scope === 'string' ? [scope] : [scope.shares ?? '', ...[...scope.userIds].sort()]
+  const reach = typeof scope === 'string' ? [scope] : [scope.shares ?? '', ...granteesOf(scope).toSorted()]
   return createHash('sha256')
     .update(JSON.stringify([reach, hidden]))
     .digest('base64url')

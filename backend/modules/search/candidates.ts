@@ -1,7 +1,7 @@
 import type { Tx } from '../../kernel/db/database.ts'
 import { distance } from '../../kernel/distance.ts'
 import type { Entity } from '../../kernel/entity/define.ts'
-import type { Scope } from '../../kernel/rights.ts'
+import { granteesOf, type Scope } from '../../kernel/rights.ts'
 import { holderMark, keyOf, quoted, tagMark } from './document.ts'
 import { editsIn, isCounted, type Question, telling } from './question.ts'
 import {
@@ -117,7 +117,7 @@ function wantedOf(tx: Tx, type: string, groups: readonly Group[], filters: Filte
   const key = keyOf(tx.ctx.tenantId, type)
   const lexeme = (text: string) => quoted(`${key}${text}`)
   const scope: Scope = tx.ctx.rights.scope(type, 'read')
-  const holders = typeof scope === 'string' ? null : scope.userIds
+  const holders = typeof scope === 'string' ? null : granteesOf(scope)
   const any = ({ word, near }: Group) => oneOf([`${lexeme(word)}:*`, ...near.map(({ word: other }) => lexeme(other))])
   const picked = telling(groups.map(({ word }) => word))
   const pick = [
@@ -135,7 +135,7 @@ function wantedOf(tx: Tx, type: string, groups: readonly Group[], filters: Filte
   }
 }
 
-const reachesSome = (scope: Scope): boolean => scope !== 'none' && (scope === 'all' || scope.userIds.length > 0)
+const reachesSome = (scope: Scope): boolean => scope !== 'none' && (scope === 'all' || granteesOf(scope).length > 0)
 
 const oneOf = (lexemes: readonly string[]): string => `(${lexemes.join(' | ')})`
 

@@ -19,6 +19,7 @@ describe('words', () => {
     ['한국 हिन्दी', [['한국'], ['हिन्दी']]],
     ['１２３ ﬁne', [['123'], ['fine']]],
     ["🎉 -- '' \ud800 \0", []],
+    ['\u037a\u0483', []],
   ])('of %j are known by their plain forms', (text, expected) => {
     expect(forms(text)).toEqual(expected)
   })

@@ -77,6 +77,9 @@ function plain(part: string): string {
     // Once more: some capitals are only seen when they are taken apart.
     .toLowerCase()
     .replace(/[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]|[^\p{L}\p{N}\p{M}]/gu, '')
-  const bare = withoutStrokes(letters).normalize('NFKC')
+  // Of a letter that is an accent, as the iota subscript, nothing may be left but the marks on it: with them no word begins.
+  const bare = withoutStrokes(letters)
+    .normalize('NFKC')
+    .replace(/^\p{M}+/u, '')
   return [...bare.slice(0, 2 * longest)].slice(0, longest).join('')
 }

@@ -21,7 +21,7 @@ import { roleUrl } from '../db/roles.ts'
 import type { Scope } from '../rights.ts'
 import type { CustomField } from './custom.ts'
 import { columnOf, type Entity } from './define.ts'
-import { listValues, type Manner } from './list-finding.ts'
+import { hasManners, listValues, type Manner } from './list-finding.ts'
 import { type CursorPart, listSql } from './list-plan.ts'
 import { fieldOf, readListQuery } from './list-query.ts'
 import { missingSql, readsOf, readsParameters } from './references.ts'
@@ -123,12 +123,21 @@ test.each(nouns.filter(({ shareable }) => shareable).map((entity) => ({ path: en
   'a walk through $path for what one may read ends soon, whether it found a page or not',
   async ({ entity }) => {
     const costs = []
-    for (const userIds of Object.values(holders)) {
-      const scope = { userIds, teamIds: [uuidOf(99)], shares: 'read' } as const
-      for (const sort of sortsOf(entity).filter((name) => !name.startsWith('cf.')))
-        for (const place of await placesOf(entity, sort))
-          costs.push(...(await costsOf(entity, `sort=-${sort}`, place, scope, 'walk')))
-    }
+    const scopes = Object.values(holders).map(
+      (userIds) => ({ userIds, teamIds: [uuidOf(99)], shares: 'read' }) as const,
+    )
+    const isWalked = (search: string, scope: Scope) =>
+      hasManners(entity, readListQuery(entity, new URLSearchParams(search), customFields), scope)
+    for (const sort of sortsOf(entity).filter((name) => !name.startsWith('cf.')))
+      for (const place of await placesOf(entity, sort))
+        for (const scope of scopes) costs.push(...(await costsOf(entity, `sort=-${sort}`, place, scope, 'walk')))
+    const [text] =
+      Object.entries(entity.all).find(([, { side, filter }]) => !side && filter?.includes('contains')) ?? []
+    const searches = [...(text ? [`${text}[contains]=nowhere`] : [])]
+    for (const filter of filtersOf(entity)) searches.push(...(await queriesOf(entity, filter)))
+    for (const search of searches)
+      for (const scope of scopes)
+        if (isWalked(search, scope)) costs.push(...(await costsOf(entity, search, { part: 'none' }, scope, 'walk')))
     // Ten pages of what has a value, and ten of what has none.
     expect(costs.filter(({ scans, removed }) => scans.length > 0 || removed > 20 * page)).toEqual([])
   },

@@ -26,10 +26,14 @@ export interface Source {
  */
 export type Manner = 'ways' | 'walk'
 
-/** Whether a list can be found in either manner: a walk goes one way alone. */
+/**
+ * Whether a list can be found in either manner: a walk goes one way alone, and its bound holds only where no filter throws
+ * rows away before.
+ */
 export function hasManners(entity: Entity, query: ListQuery, scope: Scope): boolean {
   const driving = driverOf(entity, query)
-  return query.sort.length === 1 && !driving?.several && isByHolder(query, scope, driving)
+  const others = query.filters.filter((filter) => filter !== driving?.filter)
+  return query.sort.length === 1 && others.length === 0 && !driving?.several && isByHolder(query, scope, driving)
 }
 
 /** What a list is found by, of several sorts or by an order that only a side table has by its filter or order alone. */
